@@ -1,0 +1,275 @@
+//! `waxseal check`: what the configuration protects, and what the database still sees.
+//!
+//! Inputs: the configuration, no network. Output: a report for people; every fault at once if there are
+//! any (exit code 78).
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use super::{CheckArgs, load, rule_set, tell};
+use crate::config::{Auth, Config, EncryptRule, KeyringOrigin, Lanes, Scope, show_duration};
+use crate::crypto::OVERHEAD;
+use crate::policy::rules::{Rule, RuleSet};
+
+pub(super) fn execute(args: CheckArgs) -> ExitCode {
+    let config = match load(args.common) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let rules = rule_set(&config.encrypt);
+    let text = match args.key {
+        Some(key) => one_key(&config, &rules, &key),
+        None => report(&config, &rules),
+    };
+    tell(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Writing to a `String` does not fail.
+macro_rules! line {
+    ($out:expr, $($format:tt)*) => { let _ = writeln!($out, $($format)*); };
+}
+
+fn report(config: &Config, rules: &RuleSet) -> String {
+    let mut out = String::new();
+    let file = config.file.as_ref().map(|path| path.display().to_string());
+    line!(out, "The configuration is good ({}).", file.as_deref().unwrap_or("no file"));
+    line!(out, "");
+    surroundings(&mut out, config);
+    line!(out, "");
+    if rules.is_empty() {
+        line!(out, "*** NOTHING IS ENCRYPTED: there is no rule. Every value is stored in clear. ***");
+    } else {
+        line!(out, "Encrypted are the values of these keys; the first rule that matches counts:");
+        for (number, rule) in rules.rules().iter().enumerate() {
+            describe(&mut out, config, rules, rule, number);
+        }
+        if config.encrypt.iter().any(covers_all) {
+            line!(out, "");
+            line!(out, "That is every key.");
+        } else {
+            line!(out, "");
+            line!(out, "Everything else is stored in clear.");
+        }
+        line!(out, "");
+        leaks(&mut out, config);
+    }
+    if !config.warnings.is_empty() {
+        line!(out, "");
+        line!(out, "Warnings:");
+        for warning in &config.warnings {
+            line!(out, "  ! {warning}");
+        }
+    }
+    out
+}
+
+fn covers_all(rule: &EncryptRule) -> bool {
+    rule.except.is_empty() && rule.keys.iter().any(|key| key.bytes().all(|byte| byte == b'*'))
+}
+
+fn surroundings(out: &mut String, config: &Config) {
+    let listen: Vec<String> = config.listen.redis.iter().map(ToString::to_string).collect();
+    let auth = match config.listen.auth {
+        Auth::None => "clients need no password",
+        Auth::Required => "clients send the upstream's password",
+    };
+    line!(out, "Listens on   {} ({auth})", listen.join(", "));
+    let upstream = &config.upstream;
+    let tls = match &upstream.tls {
+        None => "WITHOUT TLS".to_owned(),
+        Some(tls) => {
+            let roots = if tls.ca_pem.is_some() { "ca_file" } else { "the public roots" };
+            format!("TLS, verified as {} by {roots}", tls.server_name.to_str())
+        }
+    };
+    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+    line!(out, "Upstream     {host}:{} ({tls})", upstream.port);
+    let user = upstream.username.as_deref().unwrap_or("the default user");
+    let password = if upstream.password.is_some() { "a password" } else { "NO password" };
+    let lanes = match upstream.lanes {
+        Lanes::Shared => "clients share connections",
+        Lanes::Dedicated => "a connection for each client",
+    };
+    line!(out, "             as {user} with {password}; {lanes}");
+    if let Some(loaded) = &config.keyring {
+        let origin = match &loaded.origin {
+            KeyringOrigin::File(path) => path.display().to_string(),
+            KeyringOrigin::Environment(name) => format!("environment {name}"),
+        };
+        line!(out, "Keyring      {origin}; new values under key {}", loaded.keyring.active());
+    }
+    if let Some(rate) = &config.limits.per_connection {
+        line!(
+            out,
+            "Rate limit   {} commands per {} for each connection, {} at once",
+            rate.limit,
+            show_duration(rate.window),
+            rate.burst
+        );
+    }
+    if config.access.read_only {
+        line!(out, "Access       read-only: commands that write are refused");
+    }
+}
+
+fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, number: usize) {
+    let source = &config.encrypt[number];
+    line!(out, "");
+    line!(out, "  {}. {}", number + 1, rule.id);
+    line!(out, "     keys     {}", source.keys.join("  "));
+    if !source.except.is_empty() {
+        line!(out, "     except   {}  (in clear, unless a later rule has them)", source.except.join("  "));
+    }
+    let scope = match source.scope {
+        Scope::Key => "key: each Redis key has a derived key of its own",
+        Scope::Tag => "tag: keys with the same {tag} share a derived key",
+        Scope::Rule => "rule: all its keys share a derived key; values can be swapped among them",
+    };
+    line!(out, "     scope    {scope}");
+    let example = rule.patterns().iter().find_map(|pattern| {
+        let key = pattern.example()?;
+        let winner = rules.find(&key)?;
+        Some((key, winner.index == rule.index, winner.id.clone()))
+    });
+    match example {
+        Some((key, true, _)) => {
+            line!(out, "     example  {}", key.escape_ascii());
+        }
+        Some((key, false, winner)) => {
+            line!(out, "     example  {}  goes to the earlier rule {winner}", key.escape_ascii());
+        }
+        None => {
+            line!(out, "     example  none: its own except patterns may leave no key");
+        }
+    }
+}
+
+fn leaks(out: &mut String, config: &Config) {
+    line!(out, "Of an encrypted value the database, its backups and its MONITOR still see:");
+    line!(out, "  - the key's name, type, time to live, and when it is read and written");
+    line!(out, "  - its length: that of the value plus {OVERHEAD} bytes");
+    line!(out, "  - of a hash: the names and the number of its fields");
+    line!(out, "  - of a message: the channel's name");
+    line!(out, "It can delete a value or put back an older one of the same place: freshness is not promised.");
+    if config.encrypt.iter().any(|rule| rule.scope != Scope::Key) {
+        line!(out, "Under scope tag or rule it can also swap values among the keys that share a derived key.");
+    }
+}
+
+fn one_key(config: &Config, rules: &RuleSet, key: &str) -> String {
+    let mut out = String::new();
+    match rules.find(key.as_bytes()) {
+        Some(rule) => {
+            let scope = config.encrypt[rule.index].scope;
+            line!(out, "encrypted: rule {} (number {}), scope {scope}", rule.id, rule.index + 1);
+        }
+        None => {
+            line!(out, "in clear: no rule covers this key");
+        }
+    }
+    for rule in rules.rules() {
+        let matches = rule.patterns().iter().any(|one| one.matches(key.as_bytes()));
+        if matches && rule.excepts(key.as_bytes()) {
+            line!(out, "rule {} matches it, but an except pattern takes it out", rule.id);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::Overrides;
+
+    fn config(encrypt: &[&str], text: &str) -> Config {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxseal.toml");
+        std::fs::write(&path, text).unwrap();
+        let keyring = crate::crypto::Keyring::generate().unwrap();
+        let env = BTreeMap::from([
+            ("WAXSEAL_UPSTREAM_URL".to_owned(), "rediss://u:SECRET@db:1".to_owned()),
+            ("WAXSEAL_KEYRING".to_owned(), keyring.to_json().to_string()),
+        ]);
+        let overrides = Overrides {
+            config: Some(path),
+            encrypt: encrypt.iter().map(|one| (*one).to_owned()).collect(),
+            ..Overrides::default()
+        };
+        let mut config = Config::load(&overrides, &env).unwrap();
+        config.file = None;
+        config
+    }
+
+    #[test]
+    fn the_report_names_rules_leaks_and_no_secret() {
+        let config = config(
+            &["a:*", "a:b:*"],
+            "[[encrypt]]\nid = 's'\nkeys = ['s:*', 't?']\nexcept = ['s:c:*']\nscope = 'rule'",
+        );
+        let text = report(&config, &rule_set(&config.encrypt));
+        let key = config.keyring.as_ref().unwrap().keyring.active();
+        let expected = format!(
+            "The configuration is good (no file).
+
+Listens on   127.0.0.1:6380 (clients need no password)
+Upstream     db:1 (TLS, verified as db by the public roots)
+             as u with a password; clients share connections
+Keyring      environment WAXSEAL_KEYRING; new values under key {key}
+
+Encrypted are the values of these keys; the first rule that matches counts:
+
+  1. s
+     keys     s:*  t?
+     except   s:c:*  (in clear, unless a later rule has them)
+     scope    rule: all its keys share a derived key; values can be swapped among them
+     example  s:1
+
+  2. cli-1
+     keys     a:*
+     scope    key: each Redis key has a derived key of its own
+     example  a:1
+
+  3. cli-2
+     keys     a:b:*
+     scope    key: each Redis key has a derived key of its own
+     example  a:b:1  goes to the earlier rule cli-1
+
+Everything else is stored in clear.
+
+Of an encrypted value the database, its backups and its MONITOR still see:
+  - the key's name, type, time to live, and when it is read and written
+  - its length: that of the value plus 48 bytes
+  - of a hash: the names and the number of its fields
+  - of a message: the channel's name
+It can delete a value or put back an older one of the same place: freshness is not promised.
+Under scope tag or rule it can also swap values among the keys that share a derived key.
+"
+        );
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn no_rules_at_all_is_said_loudly() {
+        let config = config(&[], "");
+        let text = report(&config, &rule_set(&config.encrypt));
+        assert!(text.contains("*** NOTHING IS ENCRYPTED"), "{text}");
+        assert!(text.contains("Warnings:"), "{text}");
+        assert!(!text.contains("SECRET"));
+    }
+
+    #[test]
+    fn one_key_is_explained() {
+        let config = config(&["*:vip"], "[[encrypt]]\nid = 's'\nkeys = ['s:*']\nexcept = ['s:c:*']");
+        let rules = rule_set(&config.encrypt);
+        assert_eq!(one_key(&config, &rules, "s:1"), "encrypted: rule s (number 1), scope key\n");
+        assert_eq!(
+            one_key(&config, &rules, "s:c:vip"),
+            "encrypted: rule cli-1 (number 2), scope key\nrule s matches it, but an except pattern \
+             takes it out\n"
+        );
+        assert_eq!(one_key(&config, &rules, "x"), "in clear: no rule covers this key\n");
+    }
+}

@@ -1,0 +1,194 @@
+//! `waxseal run`: the sidecar itself.
+
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use super::args::RunArgs;
+use super::{complain, exit, load, rule_set};
+use crate::client::{Registry, Secrets};
+use crate::config::{Auth, Config, Lanes, ListenAddress, Log, LogFormat, UndeclaredKeys};
+use crate::policy::{Access, Policy, Scripts, TokenBucket};
+use crate::server::{self, Address, Bounds, Shared, Stopped};
+use crate::upstream::{Budgets, Endpoint, Login, TlsFault, client_config};
+
+/// The user of Upstash and of every Redis without ACL users.
+const DEFAULT_USER: &str = "default";
+
+pub(super) fn execute(args: RunArgs) -> ExitCode {
+    let config = match load(args.common) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    start_log(&config.log);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if config.encrypt.is_empty() {
+        tracing::warn!("no [[encrypt]] rule: nothing is encrypted");
+    }
+    let shared = match shared(&config) {
+        Ok(shared) => Arc::new(shared),
+        Err(fault) => {
+            complain(&fault);
+            return ExitCode::from(exit::CONFIG);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format_args!("the runtime could not start: {error}"));
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    runtime.block_on(serve(&config, shared))
+}
+
+async fn serve(config: &Config, shared: Arc<Shared>) -> ExitCode {
+    let mut listeners = Vec::new();
+    for address in &config.listen.redis {
+        let address = match address {
+            ListenAddress::Tcp(socket) => Address::Tcp(*socket),
+            ListenAddress::Unix(path) => Address::Unix(path.clone(), config.listen.unix_mode),
+        };
+        match server::bind(address).await {
+            Ok(bound) => listeners.push(bound),
+            Err(fault) => {
+                complain(&fault);
+                return ExitCode::from(exit::FAILED);
+            }
+        }
+    }
+    let (stop, stopping) = watch::channel(false);
+    if let Err(error) = stop_on_signal(stop) {
+        complain(&format_args!("signals cannot be watched: {error}"));
+        return ExitCode::from(exit::FAILED);
+    }
+    let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    tracing::info!(
+        "accepting connections on {} for {} ({} rules, {} workers)",
+        addresses.join(", "),
+        shared.endpoint.address(),
+        config.encrypt.len(),
+        config.server.workers,
+    );
+    match server::run(shared, listeners, config.server.workers, stopping).await {
+        Ok(Stopped::Drained) => {
+            tracing::info!("stopped; every client was served to its end");
+            ExitCode::SUCCESS
+        }
+        Ok(Stopped::Forced) => {
+            tracing::warn!("stopped; some clients were cut because server.drain_timeout was over");
+            ExitCode::from(exit::FAILED)
+        }
+        Err(error) => {
+            complain(&format_args!("the server ended: {error}"));
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+fn stop_on_signal(stop: watch::Sender<bool>) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new connections, letting commands under way end");
+        let _ = stop.send(true);
+        // Kept until the process ends: a dropped sender would read as a second stop.
+        std::future::pending::<()>().await;
+    });
+    Ok(())
+}
+
+/// Where and how to reach the database.
+pub(crate) fn endpoint(config: &Config) -> Result<Endpoint, TlsFault> {
+    let upstream = &config.upstream;
+    let tls = match &upstream.tls {
+        Some(tls) => Some((client_config(tls.ca_pem.as_deref())?, tls.server_name.clone())),
+        None => None,
+    };
+    let login = upstream.password.as_ref().map(|password| Login {
+        user: upstream.username.clone().unwrap_or_else(|| DEFAULT_USER.into()),
+        password: Zeroizing::new(password.expose().to_owned()),
+    });
+    Ok(Endpoint {
+        host: upstream.host.clone(),
+        port: upstream.port,
+        tls,
+        login,
+        connect_timeout: upstream.connect_timeout,
+    })
+}
+
+fn shared(config: &Config) -> Result<Shared, TlsFault> {
+    let limits = &config.limits;
+    let policy = Policy {
+        rules: rule_set(&config.encrypt),
+        access: Access { read_only: config.access.read_only, monitor: config.access.monitor },
+        scripts: match config.scripts.undeclared_keys {
+            UndeclaredKeys::Refuse => Scripts::Refuse,
+            UndeclaredKeys::Trust => Scripts::Trust,
+        },
+    };
+    let upstream = &config.upstream;
+    Ok(Shared {
+        policy: Arc::new(policy),
+        keyring: config.keyring.as_ref().map(|k| k.keyring.clone()),
+        endpoint: Arc::new(endpoint(config)?),
+        secrets: Secrets {
+            user: upstream.username.clone().unwrap_or_else(|| DEFAULT_USER.into()),
+            password: upstream.password.as_ref().map(|p| Zeroizing::new(p.expose().to_owned())),
+            required: config.listen.auth == Auth::Required,
+        },
+        registry: Registry::default(),
+        bounds: Bounds {
+            max_clients: limits.max_clients,
+            client_window: limits.client_window,
+            client_output: limits.client_output,
+            output_stall: limits.output_stall,
+            buffers: limits.buffers,
+            max_bulk: limits.max_bulk,
+            drain: config.server.drain_timeout,
+        },
+        budgets: Budgets {
+            transactions: limits.transactions,
+            blocking: limits.blocking,
+            subscriptions: limits.subscriptions,
+        },
+        per_connection: limits.per_connection.map(|r| TokenBucket { limit: r.limit, window: r.window, burst: r.burst }),
+        dedicated: upstream.lanes == Lanes::Dedicated,
+        buffered: AtomicUsize::new(0),
+    })
+}
+
+fn start_log(log: &Log) {
+    let level = Level(log.level);
+    let filter = tracing_subscriber::EnvFilter::new(level.to_string());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    // A second subscriber is refused; that happens in tests only.
+    let _ = match log.format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Human => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+    };
+}
+
+/// Libraries stay quiet below warnings unless everything is asked for.
+struct Level(crate::config::LogLevel);
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            crate::config::LogLevel::Trace => f.write_str("trace"),
+            level => write!(f, "warn,waxseal={level}"),
+        }
+    }
+}

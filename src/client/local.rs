@@ -1,0 +1,296 @@
+//! The commands that the sidecar answers itself, because the true answer is about this client or
+//! would lead it past us.
+
+use bytes::{Bytes, BytesMut};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::registry::{ClientInfo, Registry};
+use super::session::{Replies, Session};
+use crate::command::{Args, Spec};
+use crate::resp::{Proto, encode};
+
+/// Reported until a connection has told the server's own version.
+const UNKNOWN_VERSION: &str = "7.0.0";
+const CLUSTER_DISABLED: &str = "ERR This instance has cluster support disabled";
+const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
+const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+const SYNTAX: &str = "ERR syntax error";
+
+/// What a client may log in with: the upstream's own credentials, which applications keep in
+/// their REDIS_URL. They are compared here and never forwarded.
+pub struct Secrets {
+    pub user: String,
+    pub password: Option<Zeroizing<String>>,
+    /// Nothing but the handshake before a login.
+    pub required: bool,
+}
+
+/// What the answers are about.
+pub struct About<'a> {
+    pub version: Option<&'a str>,
+    pub secrets: &'a Secrets,
+    pub registry: &'a Registry,
+    pub info: &'a ClientInfo,
+}
+
+/// What became of a local command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Written.
+    Done,
+    /// Nothing is to be said (CLIENT REPLY OFF and SKIP).
+    Silent,
+}
+
+/// Redis's own words.
+pub fn wrong_arity(command: &str) -> String {
+    format!("ERR wrong number of arguments for '{command}' command")
+}
+
+/// Answers one command of lane `Local`, SELECT excepted. Its arity has been checked.
+pub fn answer(spec: &Spec, args: Args<'_>, session: &mut Session, about: &About<'_>, out: &mut BytesMut) -> Answer {
+    match spec.name {
+        "ping" => ping(args, session, out),
+        "echo" => encode::bulk(out, args.get(1).unwrap_or_default()),
+        "quit" => {
+            session.ended = true;
+            encode::simple(out, "OK");
+        }
+        "reset" => {
+            session.reset(!about.secrets.required);
+            encode::simple(out, "RESET");
+        }
+        "auth" => match auth(args, session, about) {
+            Ok(()) => encode::simple(out, "OK"),
+            Err(text) => encode::error(out, text),
+        },
+        "hello" => match hello(args, session, about) {
+            Ok(()) => greeting(session, about, out),
+            Err(text) => encode::error(out, text),
+        },
+        "role" => {
+            encode::array_header(out, 3);
+            encode::bulk(out, b"master");
+            encode::int(out, 0);
+            encode::array_header(out, 0);
+        }
+        "readonly" | "readwrite" | "asking" => encode::error(out, CLUSTER_DISABLED),
+        name if name.starts_with("cluster") => encode::error(out, CLUSTER_DISABLED),
+        name if name.starts_with("sentinel") => encode::error(out, "ERR unknown command 'sentinel'"),
+        name => match name.strip_prefix("client|") {
+            Some(sub) => return client(sub, args, session, about, out),
+            None => encode::error(
+                out,
+                format!("WAXSEAL UNSUPPORTED {} is not answered by this version of Waxseal", name.to_ascii_uppercase()),
+            ),
+        },
+    }
+    Answer::Done
+}
+
+fn ping(args: Args<'_>, session: &Session, out: &mut BytesMut) {
+    if args.len() > 2 {
+        return encode::error(out, wrong_arity("ping"));
+    }
+    if session.is_subscriber() {
+        encode::array_header(out, 2);
+        encode::bulk(out, b"pong");
+        encode::bulk(out, args.get(1).unwrap_or_default());
+    } else if let Some(text) = args.get(1) {
+        encode::bulk(out, text);
+    } else {
+        encode::simple(out, "PONG");
+    }
+}
+
+fn auth(args: Args<'_>, session: &mut Session, about: &About<'_>) -> Result<(), &'static str> {
+    match (args.get(1), args.get(2), args.len()) {
+        (Some(password), None, 2) => log_in(b"default", password, session, about),
+        (Some(user), Some(password), 3) => log_in(user, password, session, about),
+        _ => Err(SYNTAX),
+    }
+}
+
+fn log_in(user: &[u8], password: &[u8], session: &mut Session, about: &About<'_>) -> Result<(), &'static str> {
+    let secrets = about.secrets;
+    let Some(right) = &secrets.password else { return Err(NO_PASSWORD) };
+    let known_user = user == b"default" || user == secrets.user.as_bytes();
+    let same = bool::from(right.as_bytes().ct_eq(password));
+    if known_user & same {
+        session.authenticated = true;
+        Ok(())
+    } else {
+        Err(WRONG_PASSWORD)
+    }
+}
+
+/// HELLO [version [AUTH user password] [SETNAME name]]: all of it or nothing.
+fn hello(args: Args<'_>, session: &mut Session, about: &About<'_>) -> Result<(), &'static str> {
+    let proto = match args.get(1) {
+        None => session.proto,
+        Some(b"2") => Proto::Resp2,
+        Some(b"3") => Proto::Resp3,
+        Some(other) if std::str::from_utf8(other).is_ok_and(|v| v.parse::<i64>().is_ok()) => {
+            return Err("NOPROTO unsupported protocol version");
+        }
+        Some(_) => return Err("ERR Protocol version is not an integer or out of range"),
+    };
+    let mut login = None;
+    let mut name = None;
+    let mut at = 2;
+    while at < args.len() {
+        if args.is(at, "AUTH") && at + 2 < args.len() {
+            login = args.get(at + 1).zip(args.get(at + 2));
+            at += 3;
+        } else if args.is(at, "SETNAME") && at + 1 < args.len() {
+            name = args.get(at + 1);
+            at += 2;
+        } else {
+            return Err("ERR Syntax error in HELLO option");
+        }
+    }
+    if name.is_some_and(|n| !is_printable(n)) {
+        return Err(BAD_NAME);
+    }
+    if let Some((user, password)) = login {
+        log_in(user, password, session, about)?;
+    }
+    if !session.authenticated {
+        return Err(HELLO_NOAUTH);
+    }
+    if let Some(name) = name {
+        session.name = Bytes::copy_from_slice(name);
+    }
+    session.proto = proto;
+    Ok(())
+}
+
+/// As a single server would: a client must not look for replicas or slots.
+fn greeting(session: &Session, about: &About<'_>, out: &mut BytesMut) {
+    let proto = session.proto;
+    encode::map_header(out, 7, proto);
+    encode::bulk(out, b"server");
+    encode::bulk(out, b"redis");
+    encode::bulk(out, b"version");
+    encode::bulk(out, about.version.unwrap_or(UNKNOWN_VERSION).as_bytes());
+    encode::bulk(out, b"proto");
+    encode::int(out, if proto == Proto::Resp3 { 3 } else { 2 });
+    encode::bulk(out, b"id");
+    encode::int(out, signed(session.id));
+    encode::bulk(out, b"mode");
+    encode::bulk(out, b"standalone");
+    encode::bulk(out, b"role");
+    encode::bulk(out, b"master");
+    encode::bulk(out, b"modules");
+    encode::array_header(out, 0);
+}
+
+fn client(sub: &str, args: Args<'_>, session: &mut Session, about: &About<'_>, out: &mut BytesMut) -> Answer {
+    let argument = args.get(2).unwrap_or_default();
+    match sub {
+        "id" => encode::int(out, signed(session.id)),
+        "getname" if session.name.is_empty() => encode::null(out, session.proto),
+        "getname" => encode::bulk(out, &session.name),
+        "setname" if is_printable(argument) => {
+            session.name = Bytes::copy_from_slice(argument);
+            encode::simple(out, "OK");
+        }
+        "setname" => encode::error(out, BAD_NAME),
+        "setinfo" => set_info(args, session, out),
+        "info" => text(&format!("{}\n", about.info.line()), session, out),
+        "list" => list(args, session, about, out),
+        "reply" => return reply(args, session, out),
+        "no-evict" | "no-touch" if args.is(2, "ON") || args.is(2, "OFF") => encode::simple(out, "OK"),
+        "no-evict" | "no-touch" => encode::error(out, SYNTAX),
+        // Not tracking: what Redis says of such a client.
+        "getredir" => encode::int(out, -1),
+        "trackinginfo" => {
+            encode::map_header(out, 3, session.proto);
+            encode::bulk(out, b"flags");
+            encode::set_header(out, 1, session.proto);
+            encode::bulk(out, b"off");
+            encode::bulk(out, b"redirect");
+            encode::int(out, -1);
+            encode::bulk(out, b"prefixes");
+            encode::array_header(out, 0);
+        }
+        _ => encode::error(
+            out,
+            format!(
+                "WAXSEAL UNSUPPORTED CLIENT {} is not supported by this version of Waxseal. See docs/commands.md",
+                sub.to_ascii_uppercase()
+            ),
+        ),
+    }
+    Answer::Done
+}
+
+fn set_info(args: Args<'_>, session: &mut Session, out: &mut BytesMut) {
+    let value = args.get(3).unwrap_or_default();
+    if !is_printable(value) {
+        return encode::error(out, "ERR lib-name and lib-ver cannot contain spaces, newlines or special characters.");
+    }
+    if args.is(2, "LIB-NAME") {
+        session.lib_name = Bytes::copy_from_slice(value);
+    } else if args.is(2, "LIB-VER") {
+        session.lib_version = Bytes::copy_from_slice(value);
+    } else {
+        return encode::error(out, "ERR Unrecognized option of CLIENT SETINFO");
+    }
+    encode::simple(out, "OK");
+}
+
+/// CLIENT LIST [TYPE type] [ID id ...]: this process knows normal clients only.
+fn list(args: Args<'_>, session: &Session, about: &About<'_>, out: &mut BytesMut) {
+    let listed = match args.len() {
+        2 => about.registry.list(None),
+        4 if args.is(2, "TYPE") && args.is(3, "NORMAL") => about.registry.list(None),
+        4 if args.is(2, "TYPE") && (args.is(3, "MASTER") || args.is(3, "REPLICA") || args.is(3, "PUBSUB")) => {
+            String::new()
+        }
+        4 if args.is(2, "TYPE") => return encode::error(out, "ERR Unknown client type"),
+        n if n > 3 && args.is(2, "ID") => {
+            let ids: Option<Vec<u64>> = args.from(3).map(|a| std::str::from_utf8(a).ok()?.parse().ok()).collect();
+            let Some(ids) = ids else { return encode::error(out, "ERR Invalid client ID") };
+            about.registry.list(Some(&ids))
+        }
+        _ => return encode::error(out, SYNTAX),
+    };
+    text(&listed, session, out);
+}
+
+fn reply(args: Args<'_>, session: &mut Session, out: &mut BytesMut) -> Answer {
+    if args.is(2, "ON") {
+        session.replies = Replies::On;
+        encode::simple(out, "OK");
+        return Answer::Done;
+    }
+    if args.is(2, "OFF") {
+        session.replies = Replies::Off;
+    } else if args.is(2, "SKIP") {
+        // OFF is the stronger of the two, as in Redis.
+        if session.replies != Replies::Off {
+            session.replies = Replies::SkipNext;
+        }
+    } else {
+        encode::error(out, SYNTAX);
+        return Answer::Done;
+    }
+    Answer::Silent
+}
+
+/// What Redis gives as a verbatim string to RESP3 clients.
+fn text(text: &str, session: &Session, out: &mut BytesMut) {
+    encode::verbatim(out, *b"txt", text.as_bytes(), session.proto);
+}
+
+fn is_printable(name: &[u8]) -> bool {
+    name.iter().all(|b| (b'!'..=b'~').contains(b))
+}
+
+fn signed(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
+}

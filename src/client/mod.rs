@@ -1,0 +1,18 @@
+//! One client's protocol state, without any I/O.
+//!
+//! Job: what a client is in the middle of (transaction, subscriptions, database, protocol), the
+//! order of its replies, and the answers that the sidecar gives itself.
+//! Inputs: requests, confirmations. Outputs: [`ReplyQueue`], [`Session`].
+//! Must never: let a reply overtake another, or take a reply that is not due.
+
+mod local;
+mod queue;
+mod registry;
+mod session;
+mod transaction;
+
+pub use local::{About, Answer, Secrets, answer, wrong_arity};
+pub use queue::{OutOfOrder, ReplyQueue};
+pub use registry::{ClientInfo, Registry};
+pub use session::{MAX_SUBSCRIPTIONS, Replies, Session, Subscriptions};
+pub use transaction::{Block, Entry, Tx};

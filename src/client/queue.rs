@@ -1,0 +1,171 @@
+//! A client's replies in the order of its requests.
+//!
+//! Invariants: slots are filled from the front only; an answer given here waits behind what is still
+//! due from upstream; bytes in `out` are final.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// An empty output buffer larger than this is given back.
+const KEEP_CAPACITY: usize = 16 * 1024;
+
+/// A reply came for a request that is not the next one due. Fatal for the client: nothing can be
+/// trusted to be in order any more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutOfOrder;
+
+#[derive(Debug)]
+enum Slot {
+    /// Due from upstream.
+    Waiting { muted: bool },
+    /// Given here, behind something that is due.
+    Ready(Bytes),
+}
+
+#[derive(Debug, Default)]
+pub struct ReplyQueue {
+    out: BytesMut,
+    slots: VecDeque<Slot>,
+    /// Sequence number of the front slot.
+    front: u64,
+    waiting: usize,
+}
+
+impl ReplyQueue {
+    /// Reserves the place of a reply from upstream and gives its sequence number.
+    pub fn expect(&mut self, muted: bool) -> u64 {
+        let seq = self.next_seq();
+        self.slots.push_back(Slot::Waiting { muted });
+        self.waiting += 1;
+        seq
+    }
+
+    /// The number that the next [`Self::expect`] will give.
+    pub fn next_seq(&self) -> u64 {
+        self.front + self.slots.len() as u64
+    }
+
+    /// An answer of our own, in its place.
+    pub fn local(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        if self.slots.is_empty() {
+            write(&mut self.out);
+        } else {
+            let mut bytes = BytesMut::new();
+            write(&mut bytes);
+            self.slots.push_back(Slot::Ready(bytes.freeze()));
+        }
+    }
+
+    /// (A part of) the reply `seq`; `last` completes it.
+    pub fn fill(&mut self, seq: u64, last: bool, write: impl FnOnce(&mut BytesMut)) -> Result<(), OutOfOrder> {
+        let Some(Slot::Waiting { muted }) = self.slots.front() else { return Err(OutOfOrder) };
+        if seq != self.front {
+            return Err(OutOfOrder);
+        }
+        if !muted {
+            write(&mut self.out);
+        }
+        if last {
+            self.pop();
+            self.waiting -= 1;
+            while let Some(Slot::Ready(bytes)) = self.slots.front() {
+                self.out.extend_from_slice(bytes);
+                self.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Something that answers nothing: it goes between replies.
+    pub fn push(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        write(&mut self.out);
+    }
+
+    /// How many replies are due from upstream.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many replies are due or held back behind one that is.
+    pub fn unsettled(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn out(&self) -> &[u8] {
+        &self.out
+    }
+
+    pub fn buffered(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The first `n` bytes were written to the client.
+    pub fn advance(&mut self, n: usize) {
+        self.out.advance(n);
+        if self.out.is_empty() && self.out.capacity() > 0 {
+            if self.out.capacity() > KEEP_CAPACITY {
+                self.out = BytesMut::new();
+            } else {
+                self.out.clear();
+            }
+        }
+    }
+
+    fn pop(&mut self) {
+        self.slots.pop_front();
+        self.front += 1;
+        if self.slots.is_empty() && self.slots.capacity() > 1024 {
+            self.slots = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(text: &'static str) -> impl FnOnce(&mut BytesMut) {
+        move |out| out.extend_from_slice(text.as_bytes())
+    }
+
+    #[test]
+    fn a_local_answer_waits_its_turn() {
+        let mut queue = ReplyQueue::default();
+        queue.local(put("a"));
+        let first = queue.expect(false);
+        queue.local(put("c"));
+        let second = queue.expect(false);
+        queue.local(put("e"));
+        assert_eq!(queue.out(), b"a");
+        queue.fill(first, true, put("b")).unwrap();
+        assert_eq!(queue.out(), b"abc");
+        queue.fill(second, true, put("d")).unwrap();
+        assert_eq!(queue.out(), b"abcde");
+        assert_eq!((queue.waiting(), queue.unsettled()), (0, 0));
+    }
+
+    #[test]
+    fn a_reply_that_is_not_due_is_refused() {
+        let mut queue = ReplyQueue::default();
+        assert_eq!(queue.fill(0, true, put("x")), Err(OutOfOrder));
+        let first = queue.expect(false);
+        let second = queue.expect(false);
+        assert_eq!(queue.fill(second, true, put("x")), Err(OutOfOrder));
+        queue.fill(first, true, put("a")).unwrap();
+        assert_eq!(queue.fill(first, true, put("x")), Err(OutOfOrder));
+        assert_eq!(queue.out(), b"a");
+    }
+
+    #[test]
+    fn a_reply_in_pieces_keeps_its_place_and_a_muted_one_says_nothing() {
+        let mut queue = ReplyQueue::default();
+        let first = queue.expect(false);
+        let muted = queue.expect(true);
+        queue.local(put("z"));
+        queue.fill(first, false, put("a")).unwrap();
+        queue.fill(first, true, put("b")).unwrap();
+        queue.fill(muted, true, put("never")).unwrap();
+        assert_eq!(queue.out(), b"abz");
+    }
+}

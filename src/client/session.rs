@@ -1,0 +1,135 @@
+//! What a client has told us about itself and what it is in the middle of.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use super::transaction::Tx;
+use crate::resp::Proto;
+use crate::transform::Confirmation;
+
+/// Channels, patterns and shard channels one client may be subscribed to. Redis has no bound; ours
+/// keeps one client from filling the memory of all.
+pub const MAX_SUBSCRIPTIONS: usize = 1_000_000;
+
+/// CLIENT REPLY.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Replies {
+    #[default]
+    On,
+    Off,
+    /// SKIP was the last command: the next one is not answered.
+    SkipNext,
+}
+
+#[derive(Debug)]
+pub struct Session {
+    pub id: u64,
+    pub proto: Proto,
+    pub db: u32,
+    pub authenticated: bool,
+    pub name: Bytes,
+    pub lib_name: Bytes,
+    pub lib_version: Bytes,
+    pub replies: Replies,
+    pub tx: Tx,
+    pub subscriptions: Subscriptions,
+    pub monitoring: bool,
+    /// SELECT was sent and not answered yet.
+    pub selecting: Option<u32>,
+    /// QUIT was answered: nothing further is read.
+    pub ended: bool,
+}
+
+impl Session {
+    pub fn new(id: u64, authenticated: bool) -> Self {
+        Self {
+            id,
+            proto: Proto::Resp2,
+            db: 0,
+            authenticated,
+            name: Bytes::new(),
+            lib_name: Bytes::new(),
+            lib_version: Bytes::new(),
+            replies: Replies::On,
+            tx: Tx::None,
+            subscriptions: Subscriptions::default(),
+            monitoring: false,
+            selecting: None,
+            ended: false,
+        }
+    }
+
+    /// RESET: everything but the identity of the connection. The library's name stays, as in Redis.
+    pub fn reset(&mut self, authenticated: bool) {
+        let (lib_name, lib_version) = (std::mem::take(&mut self.lib_name), std::mem::take(&mut self.lib_version));
+        *self = Self { lib_name, lib_version, ..Self::new(self.id, authenticated) };
+    }
+
+    /// Must further commands go to the lane that the client is on?
+    pub fn holds_lane(&self) -> bool {
+        self.tx.holds_lane() || self.subscriptions.hold_lane() || self.monitoring
+    }
+
+    /// RESP2 knows no other commands than a few while subscribed.
+    pub fn is_subscriber(&self) -> bool {
+        self.proto == Proto::Resp2 && self.subscriptions.count() > 0
+    }
+
+    /// Is the reply of the command that starts now to be suppressed? Asked once per command.
+    pub fn is_muted(&mut self) -> bool {
+        match self.replies {
+            Replies::On => false,
+            Replies::Off => true,
+            Replies::SkipNext => {
+                self.replies = Replies::On;
+                true
+            }
+        }
+    }
+}
+
+/// What the server has confirmed, and what it has yet to.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    channels: HashSet<Bytes>,
+    patterns: HashSet<Bytes>,
+    shards: HashSet<Bytes>,
+    /// Commands of the family that were sent and not answered in full.
+    pub in_flight: usize,
+}
+
+impl Subscriptions {
+    pub fn count(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shards.len()
+    }
+
+    pub fn hold_lane(&self) -> bool {
+        self.count() > 0 || self.in_flight > 0
+    }
+
+    /// How many confirmations an UNSUBSCRIBE of this kind without arguments gives.
+    pub fn count_of(&self, kind: Confirmation) -> usize {
+        match kind {
+            Confirmation::Subscribe | Confirmation::Unsubscribe => self.channels.len(),
+            Confirmation::PSubscribe | Confirmation::PUnsubscribe => self.patterns.len(),
+            Confirmation::SSubscribe | Confirmation::SUnsubscribe => self.shards.len(),
+        }
+    }
+
+    pub fn confirm(&mut self, kind: Confirmation, channel: &[u8]) {
+        match kind {
+            Confirmation::Subscribe => _ = self.channels.insert(Bytes::copy_from_slice(channel)),
+            Confirmation::PSubscribe => _ = self.patterns.insert(Bytes::copy_from_slice(channel)),
+            Confirmation::SSubscribe => _ = self.shards.insert(Bytes::copy_from_slice(channel)),
+            Confirmation::Unsubscribe => _ = self.channels.remove(channel),
+            Confirmation::PUnsubscribe => _ = self.patterns.remove(channel),
+            Confirmation::SUnsubscribe => _ = self.shards.remove(channel),
+        }
+    }
+
+    /// For CLIENT LIST: channels, patterns, shard channels.
+    pub fn counts(&self) -> [usize; 3] {
+        [self.channels.len(), self.patterns.len(), self.shards.len()]
+    }
+}

@@ -1,0 +1,138 @@
+//! docs/commands.md, written from THE TABLE.
+//!
+//! Job: render what a user wants to know of each command. In: the rows. Out: Markdown.
+//! A test compares it with the file; `WAXSEAL_BLESS=1 cargo test` rewrites the file.
+
+use std::fmt::Write;
+
+use super::{Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, groups, table};
+
+const INTRODUCTION: &str = "\
+# Commands
+
+What Waxseal does with each command. Written from the table in `src/command/table/`; do not edit.
+
+Names of keys are never encrypted, nor the names of hash fields. On a key that no rule matches every
+command passes unchanged, except those that run nowhere (`never`) or are answered by Waxseal.
+
+A command that is not listed is refused if one of its arguments could be a key under a rule. So is one
+whose arguments cannot be understood, as soon as there is any rule.
+
+A script or function may build the name of a key that it does not declare, so as soon as there is any
+rule all of them are refused, unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
+SORT with a pattern after BY or GET reads keys that its arguments do not name, and is refused likewise.
+
+## Runs on
+
+| | |
+|---|---|
+| shared | an upstream connection that many clients share, in each client's order |
+| local | nothing: Waxseal answers, because the answer is about the client's own connection, or would lead it past Waxseal |
+| transaction | a connection of the client's own, from WATCH or MULTI to EXEC, DISCARD or UNWATCH |
+| blocking | a connection of the client's own while it waits |
+| blocking if BLOCK | shared; blocking if that option is given |
+| behind its writes | the connection that carried the client's writes |
+| subscribing | a connection of the client's own while it is subscribed |
+| monitor | a connection of the client's own; needs a grant, shows ciphertext |
+| exclusive | a connection that is closed afterwards |
+| never | nowhere |
+";
+
+/// The whole of docs/commands.md.
+#[must_use]
+pub fn render() -> String {
+    let mut out = String::from(INTRODUCTION);
+    out.push_str("\n## Why a command is refused\n");
+    for reason in Reason::ALL {
+        paragraph(
+            &mut out,
+            &format!("### {}\n\n{}.\nInstead: {}.", reason.code(), capital(reason.sentence()), reason.way_out()),
+        );
+    }
+    let never: Vec<&Spec> = table().iter().filter(|row| matches!(row.lane, Lane::Never(_))).collect();
+    paragraph(&mut out, "### never\n\nRefused on every key:\n");
+    for row in never {
+        if let Lane::Never(reason) = row.lane {
+            line(&mut out, &format!("- `{}`: {reason}.", shown(row.name)));
+        }
+    }
+    for group in groups() {
+        paragraph(
+            &mut out,
+            &format!("## {}\n\n| command | runs on | on an encrypted key |\n|---|---|---|", group.title),
+        );
+        for row in group.rows.iter().filter(|row| !row.is_container()) {
+            line(&mut out, &format!("| `{}` | {} | {} |", shown(row.name), lane(row.lane), on_rule(row)));
+        }
+    }
+    out
+}
+
+fn paragraph(out: &mut String, text: &str) {
+    line(out, "");
+    line(out, text);
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "{text}");
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// `client|setname` as people write it.
+fn shown(name: &str) -> String {
+    name.replace('|', " ").to_uppercase()
+}
+
+fn lane(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Shared => "shared",
+        Lane::Local => "local",
+        Lane::Transaction => "transaction",
+        Lane::Blocking => "blocking",
+        Lane::BlockingIfOption => "blocking if BLOCK",
+        Lane::Wait => "behind its writes",
+        Lane::Subscribe => "subscribing",
+        Lane::Monitor => "monitor",
+        Lane::Exclusive => "exclusive",
+        Lane::Never(_) => "[never](#never)",
+    }
+}
+
+fn on_rule(row: &Spec) -> String {
+    match row.verdict {
+        Verdict::Refuse(reason) => format!("refused: [{0}](#{0})", reason.code()),
+        Verdict::Seal(grammar) => sealed(row, grammar),
+        Verdict::Pass => match (row.lane, row.keys, row.reply) {
+            (Lane::Never(_), ..) => "refused".to_owned(),
+            (_, _, Reply::Info) => "no key; the replication section is rewritten".to_owned(),
+            (Lane::Subscribe, ..) => "passes; messages are decrypted".to_owned(),
+            (_, Keys::None, _) => "no key".to_owned(),
+            _ => "passes".to_owned(),
+        },
+    }
+}
+
+fn sealed(row: &Spec, grammar: Grammar) -> String {
+    let what = match row.values {
+        Values::None => None,
+        Values::At(_) | Values::FieldValue { .. } => Some("encrypts the value"),
+        Values::KeyPairs | Values::FieldPairs { .. } => Some("encrypts the values"),
+        Values::Message { .. } => Some("encrypts the message"),
+    };
+    let reply = match row.reply {
+        Reply::Raw | Reply::Info => None,
+        Reply::ValueIfGetOption => Some("decrypts the reply of GET"),
+        Reply::FieldMapValues => Some("decrypts the reply, asked as HGETALL"),
+        _ => Some("decrypts the reply"),
+    };
+    let mut text: Vec<&str> = what.into_iter().chain(reply).collect();
+    let options = grammar.options();
+    let options = (!options.is_empty()).then(|| format!("options: {options}"));
+    text.extend(options.as_deref());
+    text.join("; ")
+}

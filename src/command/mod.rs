@@ -1,0 +1,24 @@
+//! What the sidecar knows about commands: THE TABLE, and how a request is read by it.
+//!
+//! Job: look a request up and tell its keys, values, reply, lane and verdict.
+//! In: the arguments as the scanner found them. Out: [`Request`] and its [`Spec`].
+//! Must never: guess. What is not in the table, or not understood, is said to be so; the policy and
+//! transform rooms refuse it. Nothing here shows an argument.
+
+mod docs;
+mod grammar;
+mod keys;
+mod reason;
+mod request;
+mod spec;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use docs::render as render_docs;
+pub use grammar::{Form, Grammar, GrammarError};
+pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
+pub use reason::Reason;
+pub use request::{Args, Request};
+pub use spec::{Access, Flags, Keys, Lane, Reply, Spec, Values, Verdict, check_arity};
+pub use table::{Group, find, groups, table};

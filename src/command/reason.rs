@@ -1,0 +1,105 @@
+//! Why a command is refused on an encrypted key, and what to do instead.
+//!
+//! Job: one sentence and one way out per cause, used by errors, docs and README alike.
+//! Must never: carry anything of the request.
+
+/// A cause of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The server would have to know the value: APPEND, INCR, STRLEN, SORT.
+    ComputesOnValue,
+    /// A data type or command whose values this version does not seal.
+    NotYetSealed,
+    /// The value would arrive under another key, where it does not open.
+    MovesBetweenKeys,
+    /// Code on the server sees ciphertext and could store plaintext.
+    Script,
+    /// An option that compares with the stored value: SET IFEQ.
+    ValueComparison,
+    /// Looks into, or changes, how the server stores the value.
+    ServerInternals,
+    /// A whole command, values included, is an argument of another.
+    CarriesCommand,
+    /// The keys cannot be told from the arguments.
+    UnclearKeys,
+    /// There is no row for the command.
+    UnknownCommand,
+}
+
+impl Reason {
+    pub const ALL: [Self; 9] = [
+        Self::ComputesOnValue,
+        Self::NotYetSealed,
+        Self::MovesBetweenKeys,
+        Self::Script,
+        Self::ValueComparison,
+        Self::ServerInternals,
+        Self::CarriesCommand,
+        Self::UnclearKeys,
+        Self::UnknownCommand,
+    ];
+
+    /// A stable name for logs, metrics and anchors in the docs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::ComputesOnValue => "computes-on-value",
+            Self::NotYetSealed => "not-yet-sealed",
+            Self::MovesBetweenKeys => "moves-between-keys",
+            Self::Script => "script",
+            Self::ValueComparison => "value-comparison",
+            Self::ServerInternals => "server-internals",
+            Self::CarriesCommand => "carries-command",
+            Self::UnclearKeys => "unclear-keys",
+            Self::UnknownCommand => "unknown-command",
+        }
+    }
+
+    /// Why, as a clause without a full stop.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::ComputesOnValue => "the database would compute on the value, and it holds only ciphertext",
+            Self::NotYetSealed => "this version encrypts strings, hashes and published messages only",
+            Self::MovesBetweenKeys => {
+                "the value would come to lie under another key, where it must not open, or in clear"
+            }
+            Self::Script => "a script runs in the database, where it sees ciphertext and may store plaintext",
+            Self::ValueComparison => {
+                "the database would compare with the value, and equal values have different ciphertexts"
+            }
+            Self::ServerInternals => "it looks into how the database stores the value, which is ciphertext",
+            Self::CarriesCommand => {
+                "the command given as an argument would reach the database with its values in clear"
+            }
+            Self::UnclearKeys => "its arguments cannot be understood, so an encrypted key may be among them",
+            Self::UnknownCommand => {
+                "the command is not known here, so it might carry a value of an encrypted key in clear"
+            }
+        }
+    }
+
+    /// What to do instead, as a clause without a full stop.
+    #[must_use]
+    pub const fn way_out(self) -> &'static str {
+        match self {
+            Self::ComputesOnValue => {
+                "read the value, compute in the application and write it back, or exclude the key with `except`"
+            }
+            Self::NotYetSealed => "keep the data in a string or a hash, or exclude the key with `except`",
+            Self::MovesBetweenKeys => {
+                "read the value and write it to the other key, or exclude both keys with `except`"
+            }
+            Self::Script => {
+                "send the commands themselves, in MULTI if they belong together, or exclude the key with `except`"
+            }
+            Self::ValueComparison => {
+                "use WATCH, GET and MULTI, or the options NX and XX, or exclude the key with `except`"
+            }
+            Self::ServerInternals => "use TYPE, OBJECT or MEMORY USAGE, or ask the database directly",
+            Self::CarriesCommand => "ask with made-up keys and values that no rule matches",
+            Self::UnclearKeys => "check the command's syntax, or ask the database directly",
+            Self::UnknownCommand => "use a command of docs/commands.md, or exclude the keys with `except`",
+        }
+    }
+}

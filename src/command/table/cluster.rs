@@ -1,0 +1,41 @@
+//! Topology: answered here, so that no address of an upstream reaches a client that would follow it past us.
+
+use super::row::*;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Spec] = &[
+    row("asking",                        1,  FAST,                      Local, NO_KEYS, PASS),
+    container("cluster", -2, Local),
+    row("cluster|addslots",              -3, ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|addslotsrange",         -4, ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|bumpepoch",             2,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|count-failure-reports", 3,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|countkeysinslot",       3,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|delslots",              -3, ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|delslotsrange",         -4, ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|failover",              -2, ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|flushslots",            2,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|forget",                3,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|getkeysinslot",         4,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|help",                  2,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|info",                  2,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|keyslot",               3,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|links",                 2,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|meet",                  -4, ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|myid",                  2,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|myshardid",             2,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|nodes",                 2,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|replicas",              3,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|replicate",             3,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|reset",                 -2, ADMIN | DANGER | NOSCRIPT, Local, NO_KEYS, PASS),
+    row("cluster|saveconfig",            2,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|set-config-epoch",      3,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|setslot",               -4, ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|shards",                2,  0,                         Local, NO_KEYS, PASS),
+    row("cluster|slaves",                3,  ADMIN | DANGER,            Local, NO_KEYS, PASS),
+    row("cluster|slot-stats",            -4, 0,                         Local, NO_KEYS, PASS),
+    row("cluster|slots",                 2,  0,                         Local, NO_KEYS, PASS),
+    row("readonly",                      1,  FAST,                      Local, NO_KEYS, PASS),
+    row("readwrite",                     1,  FAST,                      Local, NO_KEYS, PASS),
+    container("sentinel", -2, Local),
+];

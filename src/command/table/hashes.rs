@@ -1,0 +1,35 @@
+//! Hashes. Values are sealed, each bound to its field; fields are in clear.
+
+use super::row::*;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Spec] = &[
+    row("hdel",         -3, W | FAST, Shared, key(Update), PASS),
+    row("hexists",      3,  R | FAST, Shared, key(Read),   PASS),
+    row("hexpire",      -6, W | FAST, Shared, key(Update), PASS),
+    row("hexpireat",    -6, W | FAST, Shared, key(Update), PASS),
+    row("hexpiretime",  -5, R | FAST, Shared, key(Read),   PASS),
+    row("hget",         3,  R | FAST, Shared, key(Read),   open(Fixed, Reply::FieldValue { field: 2 })),
+    row("hgetall",      2,  R,        Shared, key(Read),   open(Fixed, Reply::FieldMap)),
+    row("hgetdel",      -5, W | FAST, Shared, key(Update), refuse(NotYetSealed)),
+    row("hgetex",       -5, W | FAST, Shared, key(Update), refuse(NotYetSealed)),
+    row("hincrby",      4,  W | FAST, Shared, key(Update), refuse(ComputesOnValue)),
+    row("hincrbyfloat", 4,  W | FAST, Shared, key(Update), refuse(ComputesOnValue)),
+    row("hkeys",        2,  R,        Shared, key(Read),   PASS),
+    row("hlen",         2,  R | FAST, Shared, key(Read),   PASS),
+    row("hmget",        -3, R | FAST, Shared, key(Read),   open(Fixed, Reply::ValuePerField { from: 2 })),
+    row("hmset",        -4, W | FAST, Shared, key(Update), seal(Pairs { from: 2 }, FieldPairs { from: 2 })),
+    row("hpersist",     -5, W | FAST, Shared, key(Update), PASS),
+    row("hpexpire",     -6, W | FAST, Shared, key(Update), PASS),
+    row("hpexpireat",   -6, W | FAST, Shared, key(Update), PASS),
+    row("hpexpiretime", -5, R | FAST, Shared, key(Read),   PASS),
+    row("hpttl",        -5, R | FAST, Shared, key(Read),   PASS),
+    row("hrandfield",   -2, R,        Shared, key(Read),   open(RandomField, Reply::RandomFields)),
+    row("hscan",        -3, R,        Shared, key(Read),   open(HashScan, Reply::FieldScan)),
+    row("hset",         -4, W | FAST, Shared, key(Update), seal(Pairs { from: 2 }, FieldPairs { from: 2 })),
+    row("hsetex",       -6, W | FAST, Shared, key(Update), refuse(NotYetSealed)),
+    row("hsetnx",       4,  W | FAST, Shared, key(Update), seal(Fixed, FieldValue { field: 2, value: 3 })),
+    row("hstrlen",      3,  R | FAST, Shared, key(Read),   refuse(ComputesOnValue)),
+    row("httl",         -5, R | FAST, Shared, key(Read),   PASS),
+    row("hvals",        2,  R,        Shared, key(Read),   open(Fixed, Reply::FieldMapValues)),
+];

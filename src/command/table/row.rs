@@ -1,0 +1,107 @@
+//! The words a row is written with.
+//!
+//! Job: let a row be one readable line. In: the columns. Out: a [`Spec`].
+
+pub(super) use crate::command::Access::{Overwrite, Read, Remove, Update};
+pub(super) use crate::command::Grammar::{Fixed, GetEx, HashScan, Pairs, RandomField, Set};
+pub(super) use crate::command::Keys::{
+    ChannelPatterns, Channels, Counted, Debug, DestinationAndCounted, DestinationAndSources, Embedded, GeoRadius,
+    Migrate, Sort, Streams,
+};
+pub(super) use crate::command::Lane::{
+    Blocking, BlockingIfOption, Exclusive, Local, Monitor, Never, Shared, Subscribe, Transaction, Wait,
+};
+pub(super) use crate::command::Reason::{
+    CarriesCommand, ComputesOnValue, MovesBetweenKeys, NotYetSealed, Script, ServerInternals,
+};
+pub(super) use crate::command::Values::{At, FieldPairs, FieldValue, KeyPairs, Message};
+pub(super) use crate::command::{Reply, Spec};
+
+use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict};
+
+pub(super) const R: u32 = Flags::READ;
+pub(super) const W: u32 = Flags::WRITE;
+pub(super) const FAST: u32 = Flags::FAST;
+pub(super) const BLOCK: u32 = Flags::BLOCKING;
+pub(super) const ADMIN: u32 = Flags::ADMIN;
+pub(super) const DANGER: u32 = Flags::DANGEROUS;
+pub(super) const PUBSUB: u32 = Flags::PUBSUB;
+pub(super) const NOSCRIPT: u32 = Flags::NOSCRIPT;
+pub(super) const NOAUTH: u32 = Flags::NOAUTH;
+pub(super) const RUNS: u32 = Flags::SCRIPT;
+
+/// What happens on a key under a rule: the last three columns.
+#[derive(Clone, Copy)]
+pub(super) struct Treatment(Verdict, Values, Reply);
+
+/// Touches no value.
+pub(super) const PASS: Treatment = Treatment(Verdict::Pass, Values::None, Reply::Raw);
+
+/// As [`PASS`], but the reply is rewritten whether or not a rule is met.
+pub(super) const fn rewritten(reply: Reply) -> Treatment {
+    Treatment(Verdict::Pass, Values::None, reply)
+}
+
+pub(super) const fn refuse(reason: Reason) -> Treatment {
+    Treatment(Verdict::Refuse(reason), Values::None, Reply::Raw)
+}
+
+/// Seals values of the request; opens nothing.
+pub(super) const fn seal(grammar: Grammar, values: Values) -> Treatment {
+    Treatment(Verdict::Seal(grammar), values, Reply::Raw)
+}
+
+/// Opens values of the reply; seals nothing.
+pub(super) const fn open(grammar: Grammar, reply: Reply) -> Treatment {
+    Treatment(Verdict::Seal(grammar), Values::None, reply)
+}
+
+/// Seals and opens.
+pub(super) const fn seal_open(grammar: Grammar, values: Values, reply: Reply) -> Treatment {
+    Treatment(Verdict::Seal(grammar), values, reply)
+}
+
+pub(super) const fn row(
+    name: &'static str,
+    arity: i16,
+    flags: u32,
+    lane: Lane,
+    keys: Keys,
+    Treatment(verdict, values, reply): Treatment,
+) -> Spec {
+    Spec { name, arity, flags: Flags::new(flags), lane, keys, values, reply, verdict }
+}
+
+/// A command that only holds subcommands.
+pub(super) const fn container(name: &'static str, arity: i16, lane: Lane) -> Spec {
+    row(name, arity, Flags::CONTAINER, lane, NO_KEYS, PASS)
+}
+
+pub(super) const NO_KEYS: Keys = Keys::None;
+
+/// One key at 1.
+pub(super) const fn key(access: Access) -> Keys {
+    key_at(1, access)
+}
+
+/// One key at another place.
+pub(super) const fn key_at(at: u8, access: Access) -> Keys {
+    #[allow(clippy::cast_possible_wrap)] // Positions in the table are single digits.
+    let last = at as i8;
+    Keys::Range { first: at, last, step: 1, access }
+}
+
+/// Keys from 1 to `last`, counted from the end if negative.
+pub(super) const fn keys_to(last: i8, access: Access) -> Keys {
+    Keys::Range { first: 1, last, step: 1, access }
+}
+
+/// Keys at 1, 3, 5 ...
+pub(super) const fn key_pairs(access: Access) -> Keys {
+    Keys::Range { first: 1, last: -1, step: 2, access }
+}
+
+/// Two keys at 1 and 2.
+pub(super) const fn two(first: Access, second: Access) -> Keys {
+    Keys::Two { first: 1, accesses: [first, second] }
+}

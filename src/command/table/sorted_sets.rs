@@ -1,0 +1,42 @@
+//! Sorted sets.
+
+use super::row::*;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Spec] = &[
+    row("bzmpop",           -5, W | BLOCK,                   Blocking, Counted { count_at: 2, access: Update }, refuse(NotYetSealed)),
+    row("bzpopmax",         -3, W | FAST | BLOCK | NOSCRIPT, Blocking, keys_to(-2, Update),                     refuse(NotYetSealed)),
+    row("bzpopmin",         -3, W | FAST | BLOCK | NOSCRIPT, Blocking, keys_to(-2, Update),                     refuse(NotYetSealed)),
+    row("zadd",             -4, W | FAST,                    Shared,   key(Update),                             refuse(NotYetSealed)),
+    row("zcard",            2,  R | FAST,                    Shared,   key(Read),                               PASS),
+    row("zcount",           4,  R | FAST,                    Shared,   key(Read),                               PASS),
+    row("zdiff",            -3, R,                           Shared,   Counted { count_at: 1, access: Read },   refuse(NotYetSealed)),
+    row("zdiffstore",       -4, W,                           Shared,   DestinationAndCounted,                   refuse(MovesBetweenKeys)),
+    row("zincrby",          4,  W | FAST,                    Shared,   key(Update),                             refuse(NotYetSealed)),
+    row("zinter",           -3, R,                           Shared,   Counted { count_at: 1, access: Read },   refuse(NotYetSealed)),
+    row("zintercard",       -3, R,                           Shared,   Counted { count_at: 1, access: Read },   refuse(NotYetSealed)),
+    row("zinterstore",      -4, W,                           Shared,   DestinationAndCounted,                   refuse(MovesBetweenKeys)),
+    row("zlexcount",        4,  R | FAST,                    Shared,   key(Read),                               refuse(ComputesOnValue)),
+    row("zmpop",            -4, W,                           Shared,   Counted { count_at: 1, access: Update }, refuse(NotYetSealed)),
+    row("zmscore",          -3, R | FAST,                    Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zpopmax",          -2, W | FAST,                    Shared,   key(Update),                             refuse(NotYetSealed)),
+    row("zpopmin",          -2, W | FAST,                    Shared,   key(Update),                             refuse(NotYetSealed)),
+    row("zrandmember",      -2, R,                           Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zrange",           -4, R,                           Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zrangebylex",      -4, R,                           Shared,   key(Read),                               refuse(ComputesOnValue)),
+    row("zrangebyscore",    -4, R,                           Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zrangestore",      -5, W,                           Shared,   two(Overwrite, Read),                    refuse(MovesBetweenKeys)),
+    row("zrank",            3,  R | FAST,                    Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zrem",             -3, W | FAST,                    Shared,   key(Update),                             refuse(NotYetSealed)),
+    row("zremrangebylex",   4,  W,                           Shared,   key(Update),                             refuse(ComputesOnValue)),
+    row("zremrangebyrank",  4,  W,                           Shared,   key(Update),                             PASS),
+    row("zremrangebyscore", 4,  W,                           Shared,   key(Update),                             PASS),
+    row("zrevrange",        -4, R,                           Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zrevrangebylex",   -4, R,                           Shared,   key(Read),                               refuse(ComputesOnValue)),
+    row("zrevrangebyscore", -4, R,                           Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zrevrank",         3,  R | FAST,                    Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zscan",            -3, R,                           Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zscore",           3,  R | FAST,                    Shared,   key(Read),                               refuse(NotYetSealed)),
+    row("zunion",           -3, R,                           Shared,   Counted { count_at: 1, access: Read },   refuse(NotYetSealed)),
+    row("zunionstore",      -4, W,                           Shared,   DestinationAndCounted,                   refuse(MovesBetweenKeys)),
+];

@@ -1,0 +1,32 @@
+//! Streams.
+
+use super::row::*;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Spec] = &[
+    row("xack",                  -4, W | FAST,  Shared,           key(Update),       PASS),
+    row("xadd",                  -5, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
+    row("xautoclaim",            -6, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
+    row("xclaim",                -6, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
+    row("xdel",                  -3, W | FAST,  Shared,           key(Update),       PASS),
+    container("xgroup", -2, Shared),
+    row("xgroup|create",         -5, W,         Shared,           key_at(2, Update), PASS),
+    row("xgroup|createconsumer", 5,  W,         Shared,           key_at(2, Update), PASS),
+    row("xgroup|delconsumer",    5,  W,         Shared,           key_at(2, Update), PASS),
+    row("xgroup|destroy",        4,  W,         Shared,           key_at(2, Update), PASS),
+    row("xgroup|help",           2,  0,         Shared,           NO_KEYS,           PASS),
+    row("xgroup|setid",          -5, W,         Shared,           key_at(2, Update), PASS),
+    container("xinfo", -2, Shared),
+    row("xinfo|consumers",       4,  R,         Shared,           key_at(2, Read),   PASS),
+    row("xinfo|groups",          3,  R,         Shared,           key_at(2, Read),   PASS),
+    row("xinfo|help",            2,  0,         Shared,           NO_KEYS,           PASS),
+    row("xinfo|stream",          -3, R,         Shared,           key_at(2, Read),   refuse(NotYetSealed)),
+    row("xlen",                  2,  R | FAST,  Shared,           key(Read),         PASS),
+    row("xpending",              -3, R,         Shared,           key(Read),         PASS),
+    row("xrange",                -4, R,         Shared,           key(Read),         refuse(NotYetSealed)),
+    row("xread",                 -4, R | BLOCK, BlockingIfOption, Streams,           refuse(NotYetSealed)),
+    row("xreadgroup",            -7, W | BLOCK, BlockingIfOption, Streams,           refuse(NotYetSealed)),
+    row("xrevrange",             -4, R,         Shared,           key(Read),         refuse(NotYetSealed)),
+    row("xsetid",                -3, W | FAST,  Shared,           key(Update),       PASS),
+    row("xtrim",                 -4, W,         Shared,           key(Update),       PASS),
+];

@@ -1,0 +1,29 @@
+//! Strings. Sealed as a whole; what computes on a part of one is refused.
+
+use super::row::*;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Spec] = &[
+    row("append",      3,  W | FAST, Shared, key(Update),          refuse(ComputesOnValue)),
+    row("decr",        2,  W | FAST, Shared, key(Update),          refuse(ComputesOnValue)),
+    row("decrby",      3,  W | FAST, Shared, key(Update),          refuse(ComputesOnValue)),
+    row("get",         2,  R | FAST, Shared, key(Read),            open(Fixed, Reply::Value)),
+    row("getdel",      2,  W | FAST, Shared, key(Update),          open(Fixed, Reply::Value)),
+    row("getex",       -2, W | FAST, Shared, key(Update),          open(GetEx, Reply::Value)),
+    row("getrange",    4,  R,        Shared, key(Read),            refuse(ComputesOnValue)),
+    row("getset",      3,  W | FAST, Shared, key(Update),          seal_open(Fixed, At(2), Reply::Value)),
+    row("incr",        2,  W | FAST, Shared, key(Update),          refuse(ComputesOnValue)),
+    row("incrby",      3,  W | FAST, Shared, key(Update),          refuse(ComputesOnValue)),
+    row("incrbyfloat", 3,  W | FAST, Shared, key(Update),          refuse(ComputesOnValue)),
+    row("lcs",         -3, R,        Shared, keys_to(2, Read),     refuse(ComputesOnValue)),
+    row("mget",        -2, R | FAST, Shared, keys_to(-1, Read),    open(Fixed, Reply::ValuePerKey)),
+    row("mset",        -3, W,        Shared, key_pairs(Overwrite), seal(Pairs { from: 1 }, KeyPairs)),
+    row("msetnx",      -3, W,        Shared, key_pairs(Overwrite), seal(Pairs { from: 1 }, KeyPairs)),
+    row("psetex",      4,  W,        Shared, key(Overwrite),       seal(Fixed, At(3))),
+    row("set",         -3, W,        Shared, key(Update),          seal_open(Set, At(2), Reply::ValueIfGetOption)),
+    row("setex",       4,  W,        Shared, key(Overwrite),       seal(Fixed, At(3))),
+    row("setnx",       3,  W | FAST, Shared, key(Overwrite),       seal(Fixed, At(2))),
+    row("setrange",    4,  W,        Shared, key(Update),          refuse(ComputesOnValue)),
+    row("strlen",      2,  R | FAST, Shared, key(Read),            refuse(ComputesOnValue)),
+    row("substr",      4,  R,        Shared, key(Read),            refuse(ComputesOnValue)),
+];

@@ -1,0 +1,142 @@
+//! The sections that are a few independent settings each: access, scripts, limits, server, log.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::defaults::{
+    BLOCKING, BUFFERS, CLIENT_OUTPUT, CLIENT_WINDOW, DRAIN_TIMEOUT, MAX_BULK, MAX_CLIENTS, MAX_DRAIN_TIMEOUT,
+    MAX_MAX_BULK, MAX_WINDOW, MAX_WORKERS, MIN_WINDOW, OUTPUT_STALL, SUBSCRIPTIONS, TRANSACTIONS,
+};
+use super::source::Sources;
+use super::types::{Access, Limits, Log, LogFormat, LogLevel, RateLimit, Scripts, Server, UndeclaredKeys};
+
+const RATE: &str = "limits.per_connection";
+const KB: u64 = 1 << 10;
+const GB: u64 = 1 << 30;
+
+pub(super) fn access(sources: &mut Sources<'_>) -> Access {
+    let mut set = |name| sources.flag_setting("access", name).is_some_and(|set| set.value);
+    Access { read_only: set("read_only"), monitor: set("monitor") }
+}
+
+pub(super) fn scripts(sources: &mut Sources<'_>) -> Scripts {
+    let choices = [("refuse", UndeclaredKeys::Refuse), ("trust", UndeclaredKeys::Trust)];
+    let set = sources.choice("scripts", "undeclared_keys", &choices);
+    if let Some(set) = &set
+        && set.value == UndeclaredKeys::Trust
+    {
+        sources.warn(
+            &set.place,
+            "scripts may touch keys that they do not declare; one that writes a protected key stores \
+             it in clear",
+        );
+    }
+    Scripts { undeclared_keys: set.map_or(UndeclaredKeys::Refuse, |set| set.value) }
+}
+
+pub(super) fn limits(sources: &mut Sources<'_>) -> Limits {
+    let per_connection = rate(sources);
+    let max_clients = count(sources, "max_clients", 1..=1_000_000, MAX_CLIENTS);
+    let client_window = count(sources, "client_window", 1..=1_000_000, CLIENT_WINDOW);
+    let client_output = size(sources, "client_output", 64 * KB..=64 * GB, CLIENT_OUTPUT);
+    let stall = Duration::from_millis(100)..=Duration::from_secs(3600);
+    let output_stall = sources.duration("limits", "output_stall", stall);
+    let buffers = size(sources, "buffers", 1024 * KB..=1024 * GB, BUFFERS);
+    let max_bulk = size(sources, "max_bulk", KB..=MAX_MAX_BULK, MAX_BULK);
+    if buffers < max_bulk {
+        sources.fault(
+            "[limits] buffers",
+            "is less than max_bulk, so that one value of that size would never fit",
+            "raise buffers, or lower max_bulk",
+        );
+    }
+    if client_output < max_bulk {
+        sources.warn(
+            "[limits] client_output",
+            "is less than max_bulk: a client that reads the largest value slowly is cut",
+        );
+    }
+    Limits {
+        per_connection,
+        max_clients,
+        client_window,
+        client_output,
+        output_stall: output_stall.map_or(OUTPUT_STALL, |set| set.value),
+        buffers,
+        max_bulk,
+        transactions: count(sources, "transactions", 1..=100_000, TRANSACTIONS),
+        blocking: count(sources, "blocking", 1..=1_000_000, BLOCKING),
+        subscriptions: count(sources, "subscriptions", 1..=1_000_000, SUBSCRIPTIONS),
+    }
+}
+
+pub(super) fn server(sources: &mut Sources<'_>) -> Server {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let workers = sources.count("server", "workers", 1..=MAX_WORKERS);
+    let drain = sources.duration("server", "drain_timeout", Duration::ZERO..=MAX_DRAIN_TIMEOUT);
+    Server {
+        workers: narrow(workers.map_or(cores.clamp(1, MAX_WORKERS), |set| set.value)),
+        drain_timeout: drain.map_or(DRAIN_TIMEOUT, |set| set.value),
+    }
+}
+
+pub(super) fn log(sources: &mut Sources<'_>) -> Log {
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
+    let level = sources.choice("log", "level", &levels);
+    let format = sources.choice("log", "format", &formats);
+    Log {
+        level: level.map_or(LogLevel::Info, |set| set.value),
+        format: format.map_or(LogFormat::Human, |set| set.value),
+    }
+}
+
+fn rate(sources: &mut Sources<'_>) -> Option<RateLimit> {
+    let faults = sources.faults.len();
+    let algorithm = sources.choice(RATE, "algorithm", &[("token_bucket", ())]);
+    let limit = sources.count(RATE, "limit", 1..=u64::from(u32::MAX));
+    let window = sources.duration(RATE, "window", MIN_WINDOW..=MAX_WINDOW);
+    let burst = sources.count(RATE, "burst", 1..=u64::from(u32::MAX));
+    let Some(limit) = limit else {
+        let other = algorithm.map(|set| set.place);
+        let other = other.or(window.map(|set| set.place)).or(burst.map(|set| set.place));
+        if let (Some(place), true) = (other, sources.faults.len() == faults) {
+            sources.fault(
+                place,
+                "is set, but there is no limit",
+                "set limit = N, commands per window, or remove per_connection",
+            );
+        }
+        return None;
+    };
+    let per_window = whole(limit.value)?;
+    let window = window.map_or(Duration::from_secs(1), |set| set.value);
+    if window.as_nanos() < u128::from(per_window.get()) {
+        sources.fault(limit.place, "is more than one command per nanosecond", "lower it, or lengthen window");
+    }
+    Some(RateLimit { limit: per_window, window, burst: burst.and_then(|set| whole(set.value)).unwrap_or(per_window) })
+}
+
+fn whole(number: u64) -> Option<NonZeroU32> {
+    u32::try_from(number).ok().and_then(NonZeroU32::new)
+}
+
+fn count(sources: &mut Sources<'_>, name: &'static str, bounds: RangeInclusive<u64>, default: u64) -> usize {
+    narrow(sources.count("limits", name, bounds).map_or(default, |set| set.value))
+}
+
+fn size(sources: &mut Sources<'_>, name: &'static str, bounds: RangeInclusive<u64>, default: u64) -> usize {
+    narrow(sources.size("limits", name, bounds).unwrap_or(default))
+}
+
+/// On a machine with 32 bits a larger number means the same as the largest.
+fn narrow(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,401 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+
+type Vars<'a> = &'a [(&'a str, &'a str)];
+
+/// The example of the documentation; kept loadable here.
+const EXAMPLE: &str = include_str!("example.toml");
+
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("keyring.json");
+    let keyring = crate::crypto::Keyring::generate().unwrap();
+    fs::write(&path, keyring.to_json().as_bytes()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(directory.path().join("ca.pem"), key.cert.pem()).unwrap();
+    directory
+}
+
+fn env(vars: Vars<'_>) -> BTreeMap<String, String> {
+    vars.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
+}
+
+fn load_in(directory: &Path, text: &str, vars: Vars<'_>) -> Result<Config, Faults> {
+    let path = directory.join("waxseal.toml");
+    fs::write(&path, text).unwrap();
+    let overrides = Overrides { config: Some(path), ..Overrides::default() };
+    Config::load(&overrides, &env(vars))
+}
+
+fn load(text: &str, vars: Vars<'_>) -> Result<Config, Faults> {
+    load_in(directory().path(), text, vars)
+}
+
+fn faults(text: &str, vars: Vars<'_>) -> String {
+    load(text, vars).expect_err("a fault").to_string()
+}
+
+fn from_env(vars: Vars<'_>) -> Result<Config, Faults> {
+    Config::load(&Overrides::default(), &env(vars))
+}
+
+#[test]
+fn the_example_loads_without_a_warning() {
+    let config = load(EXAMPLE, &[("WAXSEAL_UPSTREAM_PASSWORD", "pw")]).unwrap();
+    assert_eq!(config.warnings, []);
+    assert_eq!(config.encrypt[0].id, "sessions");
+    assert_eq!(config.encrypt[0].except, ["session:counter:*"]);
+    assert_eq!(config.upstream.username.as_deref(), Some("default"));
+    assert_eq!(config.limits.buffers, 1 << 30);
+    let rate = config.limits.per_connection.unwrap();
+    assert_eq!((rate.limit.get(), rate.burst.get()), (1000, 2000));
+}
+
+#[test]
+fn the_example_states_the_defaults() {
+    let stated = load(EXAMPLE, &[("WAXSEAL_UPSTREAM_PASSWORD", "pw")]).unwrap();
+    let default = load("upstream.url = 'rediss://h'\n", &[]).unwrap();
+    assert_eq!(stated.limits.max_clients, default.limits.max_clients);
+    assert_eq!(Limits { per_connection: None, ..stated.limits }, default.limits);
+    assert_eq!(stated.listen.redis, default.listen.redis);
+    assert_eq!(stated.listen.unix_mode, default.listen.unix_mode);
+    assert_eq!(stated.server.drain_timeout, default.server.drain_timeout);
+    assert_eq!(stated.log, default.log);
+    assert_eq!(stated.access, default.access);
+    assert_eq!(stated.scripts, default.scripts);
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let text = faults(
+        r#"
+        colour = "red"
+        [listen]
+        redis = ["0.0.0.0:6380", "nonsense"]
+        [upstream]
+        url = "redis://10.0.0.1:6379"
+        password = "SECRET"
+        lanes = "both"
+        ca_file = "none.pem"
+        [keyring]
+        file = "missing.json"
+        [[encrypt]]
+        id = "a"
+        keys = []
+        [[encrypt]]
+        id = "a"
+        keys = ["x[", ""]
+        scop = "key"
+        [limits]
+        buffers = "1xb"
+        max_clents = 5
+        per_connection = { burst = 7 }
+        [server]
+        workers = 0
+        drain_timeout = 10
+        "#,
+        &[("WAXSEAL_LOG_LEVEL", "loud"), ("WAXSEAL_ENCRPYT", "session:*")],
+    );
+    let expected = r#"the configuration has 20 faults
+  [listen] redis[0]: is not a loopback address: whoever reaches it would read every value decrypted
+    -> listen on 127.0.0.1, or set auth = "required" in [listen] so that clients must send the upstream's password
+  [listen] redis[1]: is not an address to listen on
+    -> write IP:PORT, [IPv6]:PORT, localhost:PORT or unix:/path (at most 107 bytes)
+  [upstream] ca_file: there is no such file
+    -> check the path
+  [upstream] lanes: is not understood
+    -> set it to "shared" or "dedicated"
+  [upstream] url: would send the password and all key names over the network without TLS
+    -> use rediss://; redis:// is for a loopback address only
+  [keyring] file: there is no such file
+    -> check the path; a keyring is made by: waxseal keygen --out keyring.json
+  [[encrypt]] #1 (id 'a') keys: is missing or empty
+    -> list the key patterns to encrypt, such as keys = ["session:*"]
+  [[encrypt]] #2 (id 'a') keys[0]: has a [ that is never closed
+    -> close it with ], or write \[ for the character itself
+  [[encrypt]] #2 (id 'a') keys[1]: is empty
+    -> remove it, or name keys
+  [[encrypt]] #2 (id 'a') scop: is not a setting
+    -> did you mean scope?
+  [[encrypt]] #2 id: is the id of an earlier rule
+    -> give each rule an id of its own
+  [limits.per_connection] burst: is set, but there is no limit
+    -> set limit = N, commands per window, or remove per_connection
+  [limits] buffers: is not understood
+    -> set it to a size from 1mb to 1024gb, such as "64mb"
+  [server] workers: is not understood
+    -> set it to a whole number from 1 to 64
+  [server] drain_timeout: is not understood
+    -> set it to a time with its unit from 0ms to 1h, such as "250ms", "1s" or "5m"
+  WAXSEAL_LOG_LEVEL: is not understood
+    -> set it to "error", "warn", "info", "debug" or "trace"
+  [colour]: is not a section
+    -> remove it; there are access, encrypt, keyring, limits, listen, log, scripts, server, upstream
+  [limits] max_clents: is not a setting
+    -> did you mean max_clients?
+  [upstream] password: is not a setting
+    -> put it in WAXSEAL_UPSTREAM_PASSWORD, or in a file named by WAXSEAL_UPSTREAM_PASSWORD_FILE
+  WAXSEAL_ENCRPYT: is not a setting
+    -> did you mean WAXSEAL_ENCRYPT?"#;
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn nothing_at_all_says_how_to_begin() {
+    assert_eq!(
+        from_env(&[]).unwrap_err().to_string(),
+        "the configuration has 1 fault\n  [upstream] url: is missing\n    -> set it to \
+         rediss://default@HOST:6379 (or --upstream, or WAXSEAL_UPSTREAM_URL), or set \
+         UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN"
+    );
+}
+
+#[test]
+fn broken_toml_is_placed_by_line_and_never_quoted() {
+    assert_eq!(
+        faults("[upstream]\nurl = \"rediss://u:SECRET@h\n", &[]),
+        "the configuration has 1 fault\n  --config, line 2: is not TOML\n    -> look for a missing \
+         quote, bracket or equals sign there, or a setting given twice"
+    );
+}
+
+#[test]
+fn no_fault_ever_shows_what_a_setting_holds() {
+    let settings: &[(&str, &[&str])] = &[
+        ("listen", &["redis", "auth", "unix_mode"]),
+        ("upstream", &["url", "ca_file", "server_name", "lanes", "token_kind", "connect_timeout"]),
+        ("upstream", &["insecure"]),
+        ("keyring", &["file", "env"]),
+        ("access", &["read_only", "monitor"]),
+        ("scripts", &["undeclared_keys"]),
+        ("limits", &["max_clients", "client_window", "client_output", "output_stall", "buffers"]),
+        ("limits", &["max_bulk", "transactions", "blocking", "subscriptions"]),
+        ("limits.per_connection", &["algorithm", "limit", "window", "burst"]),
+        ("server", &["workers", "drain_timeout"]),
+        ("log", &["level", "format"]),
+    ];
+    for (section, names) in settings {
+        for name in *names {
+            let mut vars = vec![("WAXSEAL_UPSTREAM_URL", "rediss://h")];
+            if *name == "url" {
+                vars.clear();
+            }
+            let text = faults(&format!("[{section}]\n{name} = \"S EC/RET\""), &vars);
+            assert!(text.contains(&format!("[{section}] {name}")), "{text}");
+            assert!(!text.contains("EC/RET"), "{text}");
+            let text = faults(&format!("[{section}]\n{name} = 1979-05-27"), &vars);
+            assert!(text.contains(&format!("[{section}] {name}")), "{text}");
+            let variable = format!("WAXSEAL_{section}_{name}").replace('.', "_").to_uppercase();
+            vars.push((&variable, "S EC/RET"));
+            let text = faults("", &vars);
+            assert!(text.contains(&variable), "{text}");
+            assert!(!text.contains("EC/RET"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file() {
+    let directory = directory();
+    let file = "listen.redis = ['127.0.0.1:1']\nupstream.url = 'rediss://file'\nlog.level = 'warn'";
+    let vars = &[("WAXSEAL_UPSTREAM_URL", "rediss://env"), ("WAXSEAL_LISTEN_REDIS", "127.0.0.1:2, unix:/s")];
+    let config = load_in(directory.path(), file, vars).unwrap();
+    assert_eq!(config.upstream.host, "env");
+    assert_eq!(config.listen.redis.len(), 2);
+    assert_eq!(config.listen.redis[1].to_string(), "unix:/s");
+    assert_eq!(config.log.level, LogLevel::Warn);
+
+    let overrides = Overrides {
+        config: Some(directory.path().join("waxseal.toml")),
+        upstream: Some("rediss://flag".into()),
+        listen: vec!["localhost:3".into()],
+        ..Overrides::default()
+    };
+    let config = Config::load(&overrides, &env(vars)).unwrap();
+    assert_eq!(config.upstream.host, "flag");
+    assert_eq!(config.listen.redis[0].to_string(), "127.0.0.1:3");
+}
+
+#[test]
+fn rules_of_flags_and_environment_come_behind_those_of_the_file() {
+    let directory = directory();
+    let file = "upstream.url = 'rediss://h'\nkeyring.file = 'keyring.json'\n\
+                [[encrypt]]\nid = 'a'\nkeys = ['a:*']\nscope = 'rule'";
+    fs::write(directory.path().join("waxseal.toml"), file).unwrap();
+    let overrides = Overrides {
+        config: Some(directory.path().join("waxseal.toml")),
+        encrypt: vec!["d:*".into()],
+        ..Overrides::default()
+    };
+    let config = Config::load(&overrides, &env(&[("WAXSEAL_ENCRYPT", "b:*,c:*")])).unwrap();
+    let ids: Vec<_> = config.encrypt.iter().map(|rule| (&*rule.id, rule.scope)).collect();
+    assert_eq!(ids, [("a", Scope::Rule), ("env-1", Scope::Key), ("env-2", Scope::Key), ("cli-1", Scope::Key)]);
+}
+
+#[test]
+fn an_upstash_paste_is_enough() {
+    let config =
+        from_env(&[("UPSTASH_REDIS_REST_URL", "https://eu1-abc.upstash.io"), ("UPSTASH_REDIS_REST_TOKEN", "tok")])
+            .unwrap();
+    let upstream = &config.upstream;
+    assert_eq!((&*upstream.host, upstream.port), ("eu1-abc.upstash.io", 6379));
+    assert!(upstream.tls.is_some());
+    assert_eq!(upstream.username.as_deref(), Some("default"));
+    assert_eq!(upstream.password.as_ref().unwrap().expose(), "tok");
+    assert!(!format!("{config:?}").contains("tok\""));
+
+    for token in ["UPSTASH_REDIS_REST_READONLY_TOKEN", "KV_REST_API_READ_ONLY_TOKEN"] {
+        let config = from_env(&[("KV_REST_API_URL", "https://h"), (token, "ro")]).unwrap();
+        assert_eq!(config.upstream.username.as_deref(), Some("default_ro"));
+    }
+    let config = from_env(&[
+        ("UPSTASH_REDIS_REST_URL", "https://h"),
+        ("UPSTASH_REDIS_REST_TOKEN", "ro"),
+        ("WAXSEAL_UPSTREAM_TOKEN_KIND", "read_only"),
+    ]);
+    assert_eq!(config.unwrap().upstream.username.as_deref(), Some("default_ro"));
+
+    let text = from_env(&[("UPSTASH_REDIS_REST_URL", "https://h")]).unwrap_err().to_string();
+    assert!(text.contains("UPSTASH_REDIS_REST_URL: comes without its token"), "{text}");
+}
+
+#[test]
+fn passwords_come_from_their_variable_then_the_address_then_a_token() {
+    let password = |vars: Vars<'_>| {
+        let config = load("", vars).unwrap();
+        config.upstream.password.unwrap().expose().to_owned()
+    };
+    let url = ("WAXSEAL_UPSTREAM_URL", "rediss://:in-url@h");
+    let own = ("WAXSEAL_UPSTREAM_PASSWORD", "own");
+    let token = ("UPSTASH_REDIS_REST_TOKEN", "token");
+    assert_eq!(password(&[url, own, token]), "own");
+    assert_eq!(password(&[url, token]), "in-url");
+    assert_eq!(password(&[("WAXSEAL_UPSTREAM_URL", "rediss://h"), token]), "token");
+}
+
+#[test]
+fn a_password_file_loses_one_newline_and_clashes_with_its_variable() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("pw");
+    fs::write(&path, " pw \n").unwrap();
+    let file = ("WAXSEAL_UPSTREAM_PASSWORD_FILE", path.to_str().unwrap());
+    let url = ("WAXSEAL_UPSTREAM_URL", "rediss://h");
+    let config = from_env(&[url, file]).unwrap();
+    assert_eq!(config.upstream.password.unwrap().expose(), " pw ");
+    let text = from_env(&[url, file, ("WAXSEAL_UPSTREAM_PASSWORD", "x")]).unwrap_err();
+    assert_eq!(text.0[0].place, "WAXSEAL_UPSTREAM_PASSWORD_FILE");
+}
+
+#[test]
+fn a_password_on_the_command_line_is_refused() {
+    let overrides = Overrides { upstream: Some("rediss://default:SECRET@h".into()), ..Overrides::default() };
+    let text = Config::load(&overrides, &env(&[])).unwrap_err().to_string();
+    assert!(text.contains("--upstream: has a password in it"), "{text}");
+    assert!(!text.contains("SECRET"), "{text}");
+}
+
+#[test]
+fn without_tls_only_loopback_and_only_if_allowed() {
+    let load = |url, insecure: Option<&'static str>| {
+        let mut vars = vec![("WAXSEAL_UPSTREAM_URL", url)];
+        vars.extend(insecure.map(|value| ("WAXSEAL_UPSTREAM_INSECURE", value)));
+        from_env(&vars)
+    };
+    assert!(load("redis://127.0.0.1:1", Some("true")).unwrap().upstream.tls.is_none());
+    load("redis://[::1]:1", Some("1")).unwrap();
+    load("redis://localhost:1", Some("true")).unwrap();
+    load("redis://127.0.0.1:1", None).unwrap_err();
+    load("redis://127.0.0.1:1", Some("false")).unwrap_err();
+    load("redis://127.0.0.1.example.com:1", Some("true")).unwrap_err();
+    load("redis://10.0.0.1", Some("true")).unwrap_err();
+    let config = load("rediss://h", Some("true")).unwrap();
+    assert!(config.upstream.tls.is_some(), "it never turns TLS off");
+    assert!(config.warnings.iter().any(|w| w.place == "WAXSEAL_UPSTREAM_INSECURE"));
+}
+
+#[test]
+fn leaving_loopback_needs_auth_and_auth_needs_a_password() {
+    let file = "upstream.url = 'rediss://h'\nlisten.redis = ['[::]:6380']\nlisten.auth = 'required'";
+    load(file, &[("WAXSEAL_UPSTREAM_PASSWORD", "pw")]).unwrap();
+    assert!(faults(file, &[]).contains("[listen] auth: is \"required\", but there is no password"));
+    let file = "upstream.url = 'rediss://h'\nlisten.unix_mode = '0666'";
+    assert!(faults(file, &[]).contains("[listen] unix_mode: lets every user of this machine"));
+}
+
+#[test]
+fn rules_need_a_keyring_and_its_faults_are_ours() {
+    let rule = ("WAXSEAL_ENCRYPT", "s:*");
+    let url = ("WAXSEAL_UPSTREAM_URL", "rediss://h");
+    let text = from_env(&[url, rule]).unwrap_err().to_string();
+    assert!(text.contains("[keyring]: is missing"), "{text}");
+    let text = from_env(&[url, rule, ("WAXSEAL_KEYRING", "{\"SECRET\": 1}")]).unwrap_err();
+    assert_eq!(text.0[0].place, "WAXSEAL_KEYRING");
+    assert_eq!(text.0.len(), 1);
+    assert!(!text.to_string().contains("SECRET"));
+    let text = from_env(&[url, ("WAXSEAL_KEYRING", "{}"), ("WAXSEAL_KEYRING_FILE", "x")]);
+    assert!(text.unwrap_err().to_string().contains("which of them counts"));
+
+    let keyring = crate::crypto::Keyring::generate().unwrap().to_json();
+    let config = from_env(&[url, rule, ("WAXSEAL_KEYRING", &keyring)]).unwrap();
+    let origin = config.keyring.unwrap().origin;
+    assert_eq!(origin, KeyringOrigin::Environment("WAXSEAL_KEYRING".into()));
+    let file = "upstream.url = 'rediss://h'\nkeyring.env = 'MINE'";
+    load(file, &[("MINE", &keyring)]).unwrap();
+    assert!(faults(file, &[]).contains("[keyring] env: names an environment variable"));
+}
+
+#[test]
+fn a_keyring_that_others_can_read_is_warned_of() {
+    let directory = directory();
+    let path = directory.path().join("keyring.json");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    let file = "upstream.url = 'rediss://u:p@h'\nkeyring.file = 'keyring.json'\n\
+                [[encrypt]]\nid = 'all'\nkeys = ['*']";
+    let toml = directory.path().join("waxseal.toml");
+    fs::write(&toml, "").unwrap();
+    fs::set_permissions(toml, fs::Permissions::from_mode(0o644)).unwrap();
+    let config = load_in(directory.path(), file, &[]).unwrap();
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "[upstream] url: has a password in a file that is open to other users (mode 0644): chmod 600",
+            "[keyring] file: the file is open to other users (mode 0644); whoever reads it can read \
+             every value: chmod 600",
+            "[[encrypt]]: rule 'all' covers every key, also those of counters, queues, locks and \
+             scripts; commands that compute on values are refused there",
+        ]
+    );
+}
+
+#[test]
+fn what_kubernetes_sets_for_a_service_of_our_name_is_no_setting() {
+    from_env(&[
+        ("WAXSEAL_UPSTREAM_URL", "rediss://h"),
+        ("WAXSEAL_SERVICE_HOST", "10.0.0.1"),
+        ("WAXSEAL_PORT", "tcp://10.0.0.1:6380"),
+        ("WAXSEAL_PORT_6380_TCP_ADDR", "10.0.0.1"),
+    ])
+    .unwrap();
+}
+
+#[test]
+fn nested_settings_have_variables_too() {
+    let config = from_env(&[
+        ("WAXSEAL_UPSTREAM_URL", "rediss://h"),
+        ("WAXSEAL_LIMITS_PER_CONNECTION_LIMIT", "10"),
+        ("WAXSEAL_LIMITS_PER_CONNECTION_WINDOW", "1m"),
+    ])
+    .unwrap();
+    let rate = config.limits.per_connection.unwrap();
+    assert_eq!((rate.limit.get(), rate.burst.get()), (10, 10));
+    assert_eq!(rate.window, Duration::from_secs(60));
+}

@@ -1,0 +1,242 @@
+//! The checked configuration: plain data that the other rooms read.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+
+use super::secret::Secret;
+use crate::crypto::Keyring;
+
+/// Everything that `run` and the tools need to know. Made by [`Config::load`] only, so that whoever
+/// holds one holds a checked one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The file it came from, if there was one.
+    pub file: Option<PathBuf>,
+    pub listen: Listen,
+    pub upstream: Upstream,
+    /// Present whenever there is a rule.
+    pub keyring: Option<LoadedKeyring>,
+    /// In order of precedence: those of the file, then of the environment, then of the command line.
+    pub encrypt: Vec<EncryptRule>,
+    pub access: Access,
+    pub scripts: Scripts,
+    pub limits: Limits,
+    pub server: Server,
+    pub log: Log,
+    /// What works but deserves a second look.
+    pub warnings: Vec<Warning>,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone)]
+pub struct Listen {
+    pub redis: Vec<ListenAddress>,
+    /// `required` means that clients have to send the upstream's password.
+    pub auth: Auth,
+    /// Permission bits of unix sockets.
+    pub unix_mode: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    None,
+    Required,
+}
+
+/// `[upstream]`
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    pub port: u16,
+    /// `None` is a plain connection, allowed to loopback only.
+    pub tls: Option<Tls>,
+    /// `None` logs in by password alone.
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub lanes: Lanes,
+    /// For resolving, TCP, TLS and login together.
+    pub connect_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Sent as SNI and verified.
+    pub server_name: ServerName<'static>,
+    /// PEM of the only roots trusted, known to hold at least one certificate; `None` means the public
+    /// roots.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lanes {
+    /// Clients share pipelined connections.
+    Shared,
+    /// Each client has its own.
+    Dedicated,
+}
+
+/// `[keyring]`, read and checked.
+#[derive(Debug, Clone)]
+pub struct LoadedKeyring {
+    pub keyring: Arc<Keyring>,
+    pub origin: KeyringOrigin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyringOrigin {
+    File(PathBuf),
+    /// The name of the variable.
+    Environment(String),
+}
+
+/// `[[encrypt]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptRule {
+    pub id: String,
+    pub keys: Vec<String>,
+    pub except: Vec<String>,
+    pub scope: Scope,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Key,
+    Tag,
+    Rule,
+}
+
+/// `[access]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Access {
+    pub read_only: bool,
+    /// Whether MONITOR may be used.
+    pub monitor: bool,
+}
+
+/// `[scripts]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scripts {
+    pub undeclared_keys: UndeclaredKeys,
+}
+
+/// What to do with a script that could touch keys it does not declare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndeclaredKeys {
+    Refuse,
+    Trust,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub per_connection: Option<RateLimit>,
+    pub max_clients: usize,
+    /// Commands of one client in flight.
+    pub client_window: usize,
+    /// Bytes waiting for one client.
+    pub client_output: usize,
+    pub output_stall: Duration,
+    /// Buffered bytes of the whole process.
+    pub buffers: usize,
+    /// Bytes of one bulk string.
+    pub max_bulk: usize,
+    /// Lanes pinned by MULTI and WATCH.
+    pub transactions: usize,
+    pub blocking: usize,
+    pub subscriptions: usize,
+}
+
+/// Token bucket: `limit` per `window`, at most `burst` at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    pub limit: NonZeroU32,
+    pub window: Duration,
+    pub burst: NonZeroU32,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    pub workers: usize,
+    pub drain_timeout: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+/// Not a fault, but worth saying: where and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    pub place: String,
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Tcp(address) => write!(f, "{address}"),
+            ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scope::Key => "key",
+            Scope::Tag => "tag",
+            Scope::Rule => "rule",
+        })
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        })
+    }
+}

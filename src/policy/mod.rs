@@ -1,0 +1,141 @@
+//! What a request may do, decided before any of its bytes move on.
+//!
+//! Job: turn a looked-up [`Request`] into an [`Admitted`] one, or a [`Refusal`].
+//! Inputs: the rules, the access settings, one client's limiter.
+//! Outputs: [`Admitted`], whose constructor is private, so that the sealing stage
+//! cannot be reached around this one.
+//! Must never: put an argument, a key or a value into an error.
+
+mod access;
+pub mod glob;
+mod limit;
+mod refusal;
+pub mod rules;
+
+pub use access::{Access, Scripts};
+pub use limit::{Limiter, RateLimited, TokenBucket};
+pub use refusal::Refusal;
+
+use crate::command::{Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Request, Verdict};
+use rules::{Rule, RuleSet};
+
+/// Pub/sub channels on which the server itself reports key events. Their payload is made by the
+/// server, so no rule covers them.
+const KEYSPACE_CHANNEL_PREFIX: &[u8] = b"__key";
+
+/// Everything that is decided per request. Immutable: a reload makes a new one.
+#[derive(Debug)]
+pub struct Policy {
+    pub rules: RuleSet,
+    pub access: Access,
+    pub scripts: Scripts,
+}
+
+/// One key (or channel) of a request and the rule that covers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHit {
+    /// Index of the argument, the command name being 0.
+    pub position: usize,
+    /// Index into [`RuleSet::rules`].
+    pub rule: Option<usize>,
+}
+
+/// Buffers that one connection reuses from request to request.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    positions: KeyPositions,
+    channels: ChannelPositions,
+    hits: Vec<KeyHit>,
+}
+
+/// A request that access control let through, with the rule of each of its keys.
+#[derive(Debug)]
+pub struct Admitted<'a> {
+    request: Request<'a>,
+    hits: &'a [KeyHit],
+    protected: bool,
+}
+
+impl<'a> Admitted<'a> {
+    pub fn request(&self) -> &Request<'a> {
+        &self.request
+    }
+
+    /// Every key or channel of the request, in the order of its arguments.
+    pub fn hits(&self) -> &'a [KeyHit] {
+        self.hits
+    }
+
+    /// Does a rule cover at least one of them?
+    pub fn is_protected(&self) -> bool {
+        self.protected
+    }
+}
+
+impl Policy {
+    /// Decides on one request. The rate limit is not part of it: a limiter belongs to a client and
+    /// is asked first.
+    pub fn admit<'a>(&self, request: Request<'a>, scratch: &'a mut Scratch) -> Result<Admitted<'a>, Refusal> {
+        scratch.hits.clear();
+        let Some(spec) = request.spec() else {
+            return self.admit_unknown(request);
+        };
+        self.access.check(spec)?;
+        if self.rules.is_empty() {
+            return Ok(Admitted { request, hits: &[], protected: false });
+        }
+
+        let unclear = Refusal::Unclear { command: spec.name };
+        if spec.keys(request.args(), &mut scratch.positions).is_err()
+            || spec.channel_positions(request.args(), &mut scratch.channels).is_err()
+        {
+            return Err(unclear);
+        }
+        let mut protected = None;
+        for key in scratch.positions.iter() {
+            // A pattern stands for keys that cannot be told from the request.
+            if key.access == KeyAccess::Pattern {
+                return Err(unclear);
+            }
+            let Some(name) = request.args().get(key.at) else { return Err(unclear) };
+            let rule = self.rules.find(name);
+            protected = protected.or(rule);
+            scratch.hits.push(KeyHit { position: key.at, rule: rule.map(|r| r.index) });
+        }
+        // A pattern of channels names no channel: which messages it brings is known when they come.
+        for channel in scratch.channels.iter().filter(|c| !c.pattern) {
+            let Some(name) = request.args().get(channel.at) else { return Err(unclear) };
+            let rule = self.channel_rule(name);
+            protected = protected.or(rule);
+            scratch.hits.push(KeyHit { position: channel.at, rule: rule.map(|r| r.index) });
+        }
+
+        match (&spec.verdict, protected) {
+            (Verdict::Refuse(reason), Some(rule)) => {
+                return Err(Refusal::Command { command: spec.name, rule: rule.id.clone(), reason: *reason });
+            }
+            (_, None) if spec.flags.has(Flags::SCRIPT) && self.scripts == Scripts::Refuse => {
+                return Err(Refusal::HiddenKeys { command: spec.name });
+            }
+            _ => {}
+        }
+        Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some() })
+    }
+
+    /// The rule of a pub/sub channel.
+    pub fn channel_rule(&self, channel: &[u8]) -> Option<&Rule> {
+        if channel.starts_with(KEYSPACE_CHANNEL_PREFIX) {
+            return None;
+        }
+        self.rules.find(channel)
+    }
+
+    /// A command without a row: nobody knows which argument is a key, so each could be one.
+    fn admit_unknown<'a>(&self, request: Request<'a>) -> Result<Admitted<'a>, Refusal> {
+        self.access.check_unknown()?;
+        if !self.rules.is_empty() && request.args().iter().skip(1).any(|a| self.rules.find(a).is_some()) {
+            return Err(Refusal::UnknownCommand);
+        }
+        Ok(Admitted { request, hits: &[], protected: false })
+    }
+}

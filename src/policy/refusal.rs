@@ -1,0 +1,126 @@
+//! Why a request was not carried out, in words for the person who reads the client's log.
+//!
+//! `Display` is the RESP error without its leading `-`. The first two words of our own errors are
+//! stable (`WAXSEAL CODE`); docs/errors.md has an entry for each code. Never a key, value or other
+//! argument: a command's name comes from the table, a rule's from the configuration.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::RateLimited;
+use crate::command::Reason;
+
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// The table refuses the command on a protected key.
+    Command {
+        command: &'static str,
+        rule: Arc<str>,
+        reason: Reason,
+    },
+    /// A script or function may touch keys that it does not declare.
+    HiddenKeys {
+        command: &'static str,
+    },
+    /// The arguments cannot be understood, and a protected key could be among them.
+    Unclear {
+        command: &'static str,
+    },
+    /// No row in the table, and an argument matches a rule.
+    UnknownCommand,
+    /// Would turn the connection into something that cannot be followed.
+    Never {
+        command: &'static str,
+        reason: &'static str,
+    },
+    MonitorNotGranted,
+    ReadOnly {
+        command: &'static str,
+    },
+    RateLimited(RateLimited),
+    /// Redis's own words for a request that Redis would refuse as well.
+    Redis(String),
+    /// Compares a plaintext argument with what the server stores.
+    ComparesValue {
+        command: &'static str,
+    },
+    /// The keyring cannot seal.
+    Seal(String),
+    /// Cannot work through shared connections in this mode.
+    Mode {
+        command: &'static str,
+        why: &'static str,
+    },
+    /// Sealing made the value larger than the protocol allows.
+    TooLarge,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command { command, rule, reason } => write!(
+                f,
+                "WAXSEAL COMMAND_REFUSED {} is not possible on a key encrypted by rule '{rule}': {}. Instead: {}",
+                upper(command),
+                reason.sentence(),
+                reason.way_out()
+            ),
+            Self::HiddenKeys { command } => write!(
+                f,
+                "WAXSEAL SCRIPT_REFUSED {} could touch encrypted keys that it does not declare. \
+                 Set [scripts] undeclared_keys = \"trust\" if all your scripts use declared keys only",
+                upper(command)
+            ),
+            Self::Unclear { command } => write!(
+                f,
+                "WAXSEAL UNCLEAR_ARGUMENTS the keys of this {} cannot be told, and one of them could be encrypted. \
+                 Check the arguments against the command's documentation",
+                upper(command)
+            ),
+            Self::UnknownCommand => f.write_str(
+                "WAXSEAL UNKNOWN_COMMAND this command is not in Waxseal's table and may touch an encrypted key, or write. \
+                 Use a newer Waxseal, or an `except` pattern for the key",
+            ),
+            Self::Never { command, reason } => {
+                write!(f, "WAXSEAL NEVER {} never passes the sidecar: {reason}", upper(command))
+            }
+            Self::MonitorNotGranted => f.write_str(
+                "NOPERM MONITOR shows everybody's commands and is not granted here. Set [access] monitor = true to allow it",
+            ),
+            Self::ReadOnly { command } => write!(
+                f,
+                "NOPERM this sidecar is read-only and {} can write. Set [access] read_only = false to allow it",
+                upper(command)
+            ),
+            Self::RateLimited(limited) => write!(
+                f,
+                "WAXSEAL RATE_LIMITED over {} commands per {} (burst {}) on this connection; retry in {} ms",
+                limited.bucket.limit,
+                seconds(limited.bucket.window),
+                limited.bucket.burst,
+                limited.retry_after.as_millis().max(1)
+            ),
+            Self::Redis(text) => f.write_str(text),
+            Self::ComparesValue { command } => write!(
+                f,
+                "WAXSEAL COMMAND_REFUSED {} with a comparison needs the plaintext at the server, which has only ciphertext. \
+                 Read the value and compare in a WATCH transaction",
+                upper(command)
+            ),
+            Self::Seal(why) => write!(f, "WAXSEAL SEAL_FAILED the value was not stored: {why}"),
+            Self::Mode { command, why } => write!(f, "WAXSEAL UNSUPPORTED {} {why}", upper(command)),
+            Self::TooLarge => f.write_str(
+                "WAXSEAL TOO_LARGE the value fits the limit only without encryption, which adds 48 bytes. Store a smaller value",
+            ),
+        }
+    }
+}
+
+/// `client|setname` reads `CLIENT SETNAME` in an error.
+fn upper(command: &str) -> String {
+    command.replace('|', " ").to_ascii_uppercase()
+}
+
+fn seconds(window: std::time::Duration) -> String {
+    if window.subsec_nanos() == 0 { format!("{} s", window.as_secs()) } else { format!("{} ms", window.as_millis()) }
+}

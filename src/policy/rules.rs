@@ -1,0 +1,128 @@
+//! Which encryption rule a key falls under.
+//!
+//! Job: hold the rules in their order and find the first whose patterns match a key and whose `except`
+//! patterns do not.
+//! Inputs: rules from the configuration, once; then keys and channel names. Output: a rule, or none.
+//! Must never: try all patterns for a key. Patterns are indexed by the literal bytes that every match
+//! begins or ends with, so that ten thousand of them cost about what one does; only patterns with
+//! neither (`*` or `*x*`) are tried one by one.
+
+mod index;
+
+use std::sync::Arc;
+
+use super::glob::Glob;
+use index::PatternIndex;
+
+/// What a derived key is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One derived key per Redis key.
+    Key,
+    /// One per `{tag}`.
+    Tag,
+    /// One for the whole rule.
+    Rule,
+}
+
+/// A rule as it comes from the configuration.
+#[derive(Clone)]
+pub struct RuleSource {
+    pub id: String,
+    pub keys: Vec<Vec<u8>>,
+    pub except: Vec<Vec<u8>>,
+    pub scope: Scope,
+}
+
+/// A rule ready for matching.
+#[derive(Debug)]
+pub struct Rule {
+    /// Names the rule for good: values in scope `rule` are bound to it.
+    pub id: Arc<str>,
+    /// Its place in the configuration, from 0.
+    pub index: usize,
+    pub scope: Scope,
+    keys: Box<[Glob]>,
+    except: PatternIndex,
+}
+
+/// All rules, indexed for look-up.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    index: PatternIndex,
+}
+
+impl RuleSet {
+    /// Compiles the rules. Their order is their precedence.
+    pub fn new(sources: Vec<RuleSource>) -> Self {
+        let rules: Vec<Rule> = sources
+            .into_iter()
+            .enumerate()
+            .map(|(index, source)| Rule {
+                id: source.id.into(),
+                index,
+                scope: source.scope,
+                keys: source.keys.iter().map(|key| Glob::new(key)).collect(),
+                except: PatternIndex::new(source.except.iter().map(|key| (Glob::new(key), 0))),
+            })
+            .collect();
+        let index =
+            PatternIndex::new(rules.iter().flat_map(|rule| rule.keys.iter().map(|glob| (glob.clone(), rule.index))));
+        Self { rules, index }
+    }
+
+    /// The first rule that covers `key`.
+    #[inline]
+    pub fn find(&self, key: &[u8]) -> Option<&Rule> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        self.index.first(key, |owner| !self.rules[owner].excepts(key)).map(|owner| &self.rules[owner])
+    }
+
+    /// Whether there is no rule at all, that is: nothing is encrypted.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The rules in their order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+}
+
+impl Default for RuleSet {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Rule {
+    /// Whether an `except` pattern takes `key` out of this rule.
+    pub fn excepts(&self, key: &[u8]) -> bool {
+        self.except.first(key, |_| true).is_some()
+    }
+
+    /// The compiled key patterns, in the order given.
+    pub fn patterns(&self) -> &[Glob] {
+        &self.keys
+    }
+}
+
+/// The `{tag}` of a key as Redis Cluster takes it: what is between the first `{` and the first `}`
+/// behind it; the whole key if there is no such part or it is empty.
+pub fn hash_tag(key: &[u8]) -> &[u8] {
+    let Some(open) = key.iter().position(|byte| *byte == b'{') else {
+        return key;
+    };
+    let rest = &key[open + 1..];
+    match rest.iter().position(|byte| *byte == b'}') {
+        Some(close) if close > 0 => &rest[..close],
+        _ => key,
+    }
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

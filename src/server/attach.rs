@@ -1,0 +1,173 @@
+//! Which lane a client is on, and when it may change.
+//!
+//! Invariant: a client has unanswered requests on one lane only. It changes lanes when all of them
+//! are answered, so replies cannot overtake each other.
+
+use std::rc::{Rc, Weak};
+
+use super::dispatch::{Desk, Hold};
+use crate::upstream::{Class, Downstream, Exhausted, Lane, LaneKey, Pinned};
+
+const TOO_MANY: &str = "ERR max number of clients reached";
+
+/// The lane of the client's last request.
+#[derive(Default)]
+pub(super) enum Attached {
+    #[default]
+    Nowhere,
+    Shared(Rc<Lane>),
+    Alone {
+        pinned: Pinned,
+        class: Option<Class>,
+        /// Something was sent that leaves the server in a state we do not follow.
+        tainted: bool,
+    },
+}
+
+/// What kind of lane a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Shared,
+    Pinned(Class),
+    /// Thrown away afterwards.
+    Exclusive,
+}
+
+impl Attached {
+    pub fn lane(&self) -> Option<&Rc<Lane>> {
+        match self {
+            Self::Nowhere => None,
+            Self::Shared(lane) => Some(lane),
+            Self::Alone { pinned, .. } => Some(pinned.lane()),
+        }
+    }
+
+    /// Does the client have its lane for itself, with budget or state?
+    pub fn is_alone(&self) -> bool {
+        matches!(self, Self::Alone { .. })
+    }
+
+    fn taint(&mut self) {
+        if let Self::Alone { tainted, .. } = self {
+            *tainted = true;
+        }
+    }
+}
+
+impl Desk {
+    /// The lane for the next request, or why it has to wait or cannot be had.
+    pub(super) fn attach(&mut self, need: Need) -> Result<Rc<Lane>, Hold> {
+        let key = {
+            let inner = self.sink.inner();
+            LaneKey { proto: inner.session.proto, db: inner.session.db }
+        };
+        self.attach_to(key, need)
+    }
+
+    pub(super) fn attach_to(&mut self, key: LaneKey, need: Need) -> Result<Rc<Lane>, Hold> {
+        let (waiting, holds) = {
+            let inner = self.sink.inner();
+            (inner.queue.waiting(), inner.session.holds_lane())
+        };
+        if holds {
+            // The lane's death ends such a client, so a lane is there.
+            return self.attached.lane().cloned().ok_or(Hold::Stall);
+        }
+        if self.worker.shared.dedicated {
+            return self.attach_own(key, need, waiting);
+        }
+        if let (Attached::Shared(lane), Need::Shared) = (&self.attached, need) {
+            if lane.key == key && lane.is_usable() {
+                return Ok(lane.clone());
+            }
+        }
+        if waiting > 0 {
+            return Err(Hold::Stall);
+        }
+        match need {
+            Need::Shared => {
+                self.detach();
+                let lane = self.worker.pool.shared(key).map_err(|why| Hold::Refuse(why.to_string()))?;
+                self.attached = Attached::Shared(lane.clone());
+                Ok(lane)
+            }
+            Need::Pinned(class) => self.attach_alone(key, class, false),
+            Need::Exclusive => self.attach_alone(key, Class::Transaction, true),
+        }
+    }
+
+    fn attach_alone(&mut self, key: LaneKey, wanted: Class, taint: bool) -> Result<Rc<Lane>, Hold> {
+        if let Attached::Alone { pinned, class: Some(class), tainted } = &mut self.attached {
+            let lane = pinned.lane();
+            if *class == wanted && !*tainted && lane.key == key && lane.is_usable() {
+                *tainted = taint;
+                return Ok(lane.clone());
+            }
+        }
+        self.detach();
+        let owner: Weak<dyn Downstream> = Rc::<dyn Downstream>::downgrade(&self.owner);
+        let pinned = self.worker.pool.pin(key, wanted, owner).map_err(|e| match e {
+            Exhausted::Budget => Hold::Refuse(TOO_MANY.into()),
+            Exhausted::Upstream(why) => Hold::Refuse(why.to_string()),
+        })?;
+        let lane = pinned.lane().clone();
+        self.attached = Attached::Alone { pinned, class: Some(wanted), tainted: taint };
+        Ok(lane)
+    }
+
+    /// `lanes = "dedicated"`: one connection for all that this client sends.
+    fn attach_own(&mut self, key: LaneKey, need: Need, waiting: usize) -> Result<Rc<Lane>, Hold> {
+        if let Some(lane) = self.attached.lane() {
+            if lane.key == key && lane.is_usable() {
+                let lane = lane.clone();
+                if need == Need::Exclusive {
+                    self.attached.taint();
+                }
+                return Ok(lane);
+            }
+        }
+        if waiting > 0 {
+            return Err(Hold::Stall);
+        }
+        self.attached = Attached::Nowhere;
+        let owner: Weak<dyn Downstream> = Rc::<dyn Downstream>::downgrade(&self.owner);
+        let pinned = self.worker.pool.own(key, owner).map_err(|why| Hold::Refuse(why.to_string()))?;
+        let lane = pinned.lane().clone();
+        self.attached = Attached::Alone { pinned, class: None, tainted: need == Need::Exclusive };
+        Ok(lane)
+    }
+
+    /// Leaves the lane. Called when nothing is unanswered and no state is held: the lane is clean
+    /// by construction, because SELECT, AUTH and their like are never sent on a client's behalf.
+    pub(super) fn detach(&mut self) {
+        if let Attached::Alone { pinned, tainted: false, class: Some(_) } = &self.attached {
+            pinned.set_clean();
+        }
+        self.attached = Attached::Nowhere;
+    }
+
+    /// Leaves the lane, which is not to be used by anybody else.
+    pub(super) fn abandon(&mut self) {
+        self.attached.taint();
+        self.attached = Attached::Nowhere;
+    }
+
+    /// Gives a pinned lane back as soon as it is not needed: its budget is for others too.
+    pub(super) fn release_if_idle(&mut self) {
+        let Attached::Alone { class: Some(class), .. } = &self.attached else { return };
+        let subscription = *class == Class::Subscription;
+        let idle = {
+            let inner = self.sink.inner();
+            inner.queue.waiting() == 0 && !inner.session.holds_lane()
+        };
+        if !idle {
+            return;
+        }
+        if subscription {
+            if let Some(lane) = self.attached.lane() {
+                lane.set_subscribed(false);
+            }
+        }
+        self.detach();
+    }
+}

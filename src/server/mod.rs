@@ -1,0 +1,17 @@
+//! Listeners, workers and connections: where the pieces meet the sockets.
+//!
+//! Job: accept, spread connections over workers, run each to its end, drain.
+//! Inputs: sockets. Outputs: bytes to clients and lanes, in order.
+//! Must never: send upstream what the transform room has not sealed; let one client hold another up.
+
+mod attach;
+mod conn;
+mod dispatch;
+mod listen;
+mod multi;
+mod pubsub;
+mod sink;
+mod worker;
+
+pub use listen::{Address, Bound, ListenFault, bind};
+pub use worker::{Bounds, Shared, Stopped, run};

@@ -1,0 +1,316 @@
+//! MULTI, EXEC and their like. See [`crate::client::Tx`] for the states.
+
+use bytes::Bytes;
+
+use super::attach::Need;
+use super::dispatch::{Desk, Hold};
+use crate::client::{Block, Entry, Tx, wrong_arity};
+use crate::command::{Request, Spec, check_arity};
+use crate::policy::Refusal;
+use crate::resp::encode;
+use crate::transform::{Control, ReplyPlan, Transform, Wire};
+use crate::upstream::{Class, Frames};
+
+/// A block larger than this is sent while it is still growing, on a lane of its own.
+const MAX_BLOCK_BYTES: usize = 1024 * 1024;
+const MAX_BLOCK_COMMANDS: usize = 10_000;
+
+const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
+const OK: &[u8] = b"+OK\r\n";
+
+impl Desk {
+    pub(super) fn transaction(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
+        if !check_arity(spec, request.args().len()) {
+            return Err(Hold::Refuse(wrong_arity(spec.name)));
+        }
+        match spec.name {
+            "multi" => self.multi(request),
+            "exec" => self.exec(request),
+            "discard" => self.discard(request),
+            "watch" => self.watch(request),
+            _ => self.unwatch(request),
+        }
+    }
+
+    fn multi(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+        let (nested, holds) = {
+            let inner = self.sink.inner();
+            (inner.session.tx.in_multi(), inner.session.holds_lane())
+        };
+        if nested {
+            // Redis answers so and goes on with the transaction.
+            return self.say_error_in_multi("ERR MULTI calls can not be nested");
+        }
+        if holds || self.worker.shared.dedicated {
+            self.forward(request, Need::Shared)?;
+            self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), refused: false };
+            return Ok(());
+        }
+        let mut block = Block::default();
+        let worker = self.worker.clone();
+        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
+        worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
+        self.sink.inner().session.tx = Tx::Gathering(block);
+        Ok(())
+    }
+
+    /// Takes one command into the transaction. `seal` gives the plan of its reply in EXEC.
+    pub(super) fn enqueue(&mut self, seal: impl FnOnce(&mut Wire) -> Result<ReplyPlan, Refusal>) -> Result<(), Hold> {
+        {
+            let mut inner = self.sink.inner();
+            if let Tx::Gathering(block) = &mut inner.session.tx {
+                let plan = seal(&mut block.wire)?;
+                block.entries.push(Entry::Queued(plan));
+                return Ok(());
+            }
+        }
+        let lane = self.attach(Need::Shared)?;
+        let seq = self.sink.inner().queue.next_seq();
+        let mut planned = None;
+        lane.send(&self.owner, seq, Frames::One, |wire| {
+            planned = Some(seal(wire)?);
+            // What comes now is QUEUED, or the server's refusal.
+            Ok::<_, Refusal>(ReplyPlan::Raw)
+        })?;
+        self.expect(1);
+        if let (Tx::Queued { plans, .. }, Some(plan)) = (&mut self.sink.inner().session.tx, planned) {
+            plans.push(plan);
+        }
+        Ok(())
+    }
+
+    /// A command that we answer ourselves: the server runs PING in its place.
+    pub(super) fn answer_in_multi(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
+        if matches!(self.sink.inner().session.tx, Tx::Doomed(_)) {
+            return Err(Hold::Refuse(ABORTED.into()));
+        }
+        let answer: Bytes = self.answer_bytes(spec, request).freeze();
+        self.enqueue(|wire| Ok(Transform::placeholder(wire, answer)))
+    }
+
+    fn exec(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+        let state = {
+            let inner = self.sink.inner();
+            match &inner.session.tx {
+                Tx::None | Tx::Watching => return Err(Hold::Refuse("ERR EXEC without MULTI".into())),
+                Tx::Doomed(_) => State::Doomed,
+                Tx::Gathering(block) => State::Gathering { refused: block.refused },
+                Tx::Queued { refused, .. } => State::Queued { refused: *refused },
+            }
+        };
+        match state {
+            State::Doomed => {
+                self.sink.inner().session.tx = Tx::None;
+                Err(Hold::Refuse(ABORTED.into()))
+            }
+            State::Gathering { refused: true } => {
+                self.answer_block(|out| encode::error(out, ABORTED));
+                Ok(())
+            }
+            State::Gathering { refused: false } => self.send_block(request),
+            State::Queued { refused } => self.finish_queued(request, refused),
+        }
+    }
+
+    /// The whole transaction at once, among other clients' commands: no round trip of its own.
+    fn send_block(&mut self, exec: &Request<'_>) -> Result<(), Hold> {
+        let lane = match self.attach(Need::Shared) {
+            Ok(lane) => lane,
+            Err(Hold::Stall) => return Err(Hold::Stall),
+            Err(Hold::Refuse(text)) => {
+                self.answer_block(|out| encode::error(out, text));
+                return Ok(());
+            }
+        };
+        let Some(mut block) = self.take_block() else { return Ok(()) };
+        let admitted = self.worker.policy().admit(*exec, &mut self.scratch)?;
+        self.worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
+        let (mut replies, queued) = self.place(block.entries);
+        replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Exec(queued)));
+        self.expect(1);
+        lane.send_block(&self.owner, block.wire, replies);
+        Ok(())
+    }
+
+    /// Reserves the places of the replies to MULTI and to what followed it; errors given here stand
+    /// between them. Also gives the plans for EXEC.
+    fn place(&mut self, entries: Vec<Entry>) -> (Vec<(u64, ReplyPlan)>, Vec<ReplyPlan>) {
+        let mut replies = Vec::with_capacity(entries.len() + 2);
+        let mut plans = Vec::with_capacity(entries.len());
+        replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Raw));
+        self.expect(1);
+        for entry in entries {
+            match entry {
+                Entry::Queued(plan) => {
+                    replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Raw));
+                    self.expect(1);
+                    plans.push(plan);
+                }
+                Entry::Refused(error) => self.say(|out| out.extend_from_slice(&error)),
+            }
+        }
+        (replies, plans)
+    }
+
+    fn finish_queued(&mut self, request: &Request<'_>, refused: bool) -> Result<(), Hold> {
+        let plans = match &mut self.sink.inner().session.tx {
+            Tx::Queued { plans, .. } => std::mem::take(plans),
+            _ => Vec::new(),
+        };
+        let worker = self.worker.clone();
+        let lane = self.attach(Need::Shared)?;
+        let seq = self.sink.inner().queue.next_seq();
+        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
+        lane.send(&self.owner, seq, Frames::One, |wire| {
+            if refused {
+                wire.control(Control::Discard);
+                return Ok(ReplyPlan::Replace(Bytes::from(format!("-{ABORTED}\r\n"))));
+            }
+            worker.transform.borrow_mut().seal(&admitted, wire)?;
+            Ok::<_, Refusal>(ReplyPlan::Exec(plans))
+        })?;
+        self.expect(1);
+        self.sink.inner().session.tx = Tx::None;
+        Ok(())
+    }
+
+    fn discard(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+        let state = {
+            let inner = self.sink.inner();
+            match &inner.session.tx {
+                Tx::None | Tx::Watching => return Err(Hold::Refuse("ERR DISCARD without MULTI".into())),
+                Tx::Doomed(_) => State::Doomed,
+                Tx::Gathering(block) => State::Gathering { refused: block.refused },
+                Tx::Queued { refused, .. } => State::Queued { refused: *refused },
+            }
+        };
+        match state {
+            State::Doomed => {
+                self.sink.inner().session.tx = Tx::None;
+                self.say(|out| out.extend_from_slice(OK));
+                Ok(())
+            }
+            State::Gathering { .. } => {
+                self.answer_block(|out| out.extend_from_slice(OK));
+                Ok(())
+            }
+            State::Queued { .. } => {
+                // Sent as the client sent it, outside of the queue of the transaction.
+                self.sink.inner().session.tx = Tx::Watching;
+                let sent = self.forward(request, Need::Shared);
+                self.sink.inner().session.tx = Tx::None;
+                sent
+            }
+        }
+    }
+
+    fn watch(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+        if self.sink.inner().session.tx.in_multi() {
+            return self.say_error_in_multi("ERR WATCH inside MULTI is not allowed");
+        }
+        self.forward(request, Need::Pinned(Class::Transaction))?;
+        self.sink.inner().session.tx = Tx::Watching;
+        Ok(())
+    }
+
+    fn unwatch(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+        let (in_multi, watching) = {
+            let inner = self.sink.inner();
+            (inner.session.tx.in_multi(), matches!(inner.session.tx, Tx::Watching))
+        };
+        if in_multi {
+            return self.forward(request, Need::Shared);
+        }
+        if !watching {
+            self.say(|out| out.extend_from_slice(OK));
+            return Ok(());
+        }
+        self.forward(request, Need::Shared)?;
+        self.sink.inner().session.tx = Tx::None;
+        Ok(())
+    }
+
+    /// An error that Redis gives without ending the transaction.
+    fn say_error_in_multi(&mut self, text: &str) -> Result<(), Hold> {
+        if let Tx::Gathering(block) = &mut self.sink.inner().session.tx {
+            let mut bytes = bytes::BytesMut::new();
+            encode::error(&mut bytes, text);
+            block.entries.push(Entry::Refused(bytes.freeze()));
+            return Ok(());
+        }
+        self.say(|out| encode::error(out, text));
+        Ok(())
+    }
+
+    fn take_block(&mut self) -> Option<Block> {
+        let mut inner = self.sink.inner();
+        match std::mem::take(&mut inner.session.tx) {
+            Tx::Gathering(block) => Some(block),
+            other => {
+                inner.session.tx = other;
+                None
+            }
+        }
+    }
+
+    /// Answers a gathered block here: nothing of it goes upstream.
+    fn answer_block(&mut self, last: impl FnOnce(&mut bytes::BytesMut)) {
+        let Some(block) = self.take_block() else { return };
+        self.say(|out| out.extend_from_slice(OK));
+        for entry in &block.entries {
+            self.say(|out| match entry {
+                Entry::Queued(_) => encode::simple(out, "QUEUED"),
+                Entry::Refused(error) => out.extend_from_slice(error),
+            });
+        }
+        self.say(last);
+    }
+
+    /// Is the gathered block as large as it may get?
+    pub(super) fn block_is_full(&self) -> bool {
+        match &self.sink.inner().session.tx {
+            Tx::Gathering(block) => block.wire.len() >= MAX_BLOCK_BYTES || block.entries.len() >= MAX_BLOCK_COMMANDS,
+            _ => false,
+        }
+    }
+
+    /// More input is needed to complete the block: it moves to a lane of its own, so that the
+    /// client gets its OK and QUEUED. Waits until earlier replies are in.
+    pub(super) fn promote_block(&mut self) {
+        {
+            let inner = self.sink.inner();
+            if !matches!(inner.session.tx, Tx::Gathering(_)) || inner.queue.waiting() > 0 {
+                return;
+            }
+        }
+        let lane = match self.attach(Need::Pinned(Class::Transaction)) {
+            Ok(lane) => lane,
+            Err(Hold::Stall) => return,
+            Err(Hold::Refuse(text)) => return self.doom_block(text),
+        };
+        let Some(block) = self.take_block() else { return };
+        let (replies, plans) = self.place(block.entries);
+        lane.send_block(&self.owner, block.wire, replies);
+        self.sink.inner().session.tx = Tx::Queued { plans, refused: block.refused };
+        lane.wake();
+    }
+
+    /// No lane for it: MULTI is answered, so that the client ends it with EXEC, which will abort.
+    fn doom_block(&mut self, text: String) {
+        let Some(block) = self.take_block() else { return };
+        self.say(|out| out.extend_from_slice(OK));
+        for entry in &block.entries {
+            self.say(|out| match entry {
+                Entry::Queued(_) => encode::error(out, &text),
+                Entry::Refused(error) => out.extend_from_slice(error),
+            });
+        }
+        self.sink.inner().session.tx = Tx::Doomed(text);
+    }
+}
+
+enum State {
+    Doomed,
+    Gathering { refused: bool },
+    Queued { refused: bool },
+}

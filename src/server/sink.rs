@@ -1,0 +1,239 @@
+//! A client as its lane sees it: where replies, messages and failures arrive.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::worker::Worker;
+use crate::client::{OutOfOrder, ReplyQueue, Session};
+use crate::resp::encode;
+use crate::transform::{PushKind, ReplyPlan, confirmed_channel, push_kind};
+use crate::upstream::{Downstream, Failure};
+
+/// The process's count of buffered bytes is brought up to date in steps of this.
+const ACCOUNT_STEP: usize = 64 * 1024;
+/// When the process is over its budget, clients with more than this buffered are cut.
+const OVER_BUDGET_SHARE: usize = 1024 * 1024;
+
+/// Why a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The client closed, or its socket failed.
+    Client,
+    /// QUIT, or a protocol error that was answered.
+    Said,
+    /// The outcome of a command, or state that lived on the lane, was lost with it.
+    Upstream,
+    /// It does not read its replies.
+    SlowReader,
+    /// The process holds too many bytes for its clients.
+    Budget,
+    /// A reply came that was not due. Never expected; the client must not see what follows.
+    Order,
+    /// The sidecar is going down.
+    Drain,
+}
+
+impl End {
+    /// Is what was already written for the client still to be delivered?
+    pub fn flushes(self) -> bool {
+        matches!(self, Self::Said | Self::Upstream | Self::Drain)
+    }
+}
+
+pub(super) struct Inner {
+    pub session: Session,
+    pub queue: ReplyQueue,
+    /// Set once; nothing is accepted afterwards.
+    pub end: Option<End>,
+    /// The sequence numbers of SUBSCRIBE and its like that are under way.
+    pub subscribing: VecDeque<u64>,
+    /// When the client last took something, or had nothing to take.
+    pub drained: Instant,
+    waker: Option<Waker>,
+    accounted: usize,
+}
+
+pub(super) struct Sink {
+    inner: RefCell<Inner>,
+    worker: Rc<Worker>,
+}
+
+impl Sink {
+    pub fn new(session: Session, worker: Rc<Worker>) -> Rc<Self> {
+        let inner = Inner {
+            session,
+            queue: ReplyQueue::default(),
+            end: None,
+            subscribing: VecDeque::new(),
+            drained: Instant::now(),
+            waker: None,
+            accounted: 0,
+        };
+        Rc::new(Self { inner: RefCell::new(inner), worker })
+    }
+
+    pub fn inner(&self) -> RefMut<'_, Inner> {
+        self.inner.borrow_mut()
+    }
+
+    pub fn register(&self, waker: &Waker) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            inner.waker = Some(waker.clone());
+        }
+    }
+
+    /// Ends the connection from outside of it.
+    pub fn end(&self, why: End) {
+        self.inner.borrow_mut().end_with(why);
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = &self.inner.borrow().waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// After a change of the output buffer: is everybody within bounds?
+    pub fn account(&self) {
+        self.settle(&mut self.inner.borrow_mut());
+    }
+
+    /// Gives the process's budget back.
+    pub fn close_account(&self) {
+        let mut inner = self.inner.borrow_mut();
+        self.worker.shared.buffered.fetch_sub(inner.accounted, Ordering::Relaxed);
+        inner.accounted = 0;
+    }
+
+    fn settle(&self, inner: &mut Inner) {
+        let buffered = inner.queue.buffered();
+        let bounds = &self.worker.shared.bounds;
+        if buffered > bounds.client_output {
+            inner.end_with(End::SlowReader);
+        }
+        if buffered.abs_diff(inner.accounted) < ACCOUNT_STEP {
+            return;
+        }
+        let total = &self.worker.shared.buffered;
+        let sum = if buffered > inner.accounted {
+            total.fetch_add(buffered - inner.accounted, Ordering::Relaxed) + buffered - inner.accounted
+        } else {
+            total.fetch_sub(inner.accounted - buffered, Ordering::Relaxed) + buffered - inner.accounted
+        };
+        inner.accounted = buffered;
+        if sum > bounds.buffers && buffered > OVER_BUDGET_SHARE {
+            inner.end_with(End::Budget);
+        }
+    }
+
+    fn taken(&self, mut inner: RefMut<'_, Inner>, outcome: Result<(), OutOfOrder>) {
+        if outcome.is_err() {
+            tracing::error!(target: "waxseal::server", "a reply came out of order; the client is cut");
+            inner.end_with(End::Order);
+        }
+        self.settle(&mut inner);
+        if let Some(waker) = &inner.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Inner {
+    pub fn end_with(&mut self, why: End) {
+        self.end.get_or_insert(why);
+    }
+
+    /// A reply to SUBSCRIBE or its like: what is subscribed now?
+    fn note_subscription(&mut self, seq: u64, frame: &[u8], last: bool) {
+        if self.subscribing.front() != Some(&seq) {
+            return;
+        }
+        if let (PushKind::Confirmation(kind), Some(channel)) = (push_kind(frame), confirmed_channel(frame)) {
+            self.session.subscriptions.confirm(kind, channel);
+        }
+        if last {
+            self.end_subscribing(seq);
+        }
+    }
+
+    fn end_subscribing(&mut self, seq: u64) {
+        if self.subscribing.front() == Some(&seq) {
+            self.subscribing.pop_front();
+            self.session.subscriptions.in_flight -= 1;
+        }
+    }
+}
+
+impl Downstream for Sink {
+    fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool) {
+        let mut guard = self.inner.borrow_mut();
+        let inner = &mut *guard;
+        if inner.end.is_some() {
+            return;
+        }
+        inner.note_subscription(seq, frame, last);
+        if let Some(db) = inner.session.selecting.take() {
+            if frame.first() == Some(&b'+') {
+                inner.session.db = db;
+            }
+        }
+        let proto = inner.session.proto;
+        let outcome = inner.queue.fill(seq, last, |out| {
+            self.worker.transform.borrow_mut().open(plan, frame, proto, out);
+        });
+        self.taken(guard, outcome);
+    }
+
+    fn piece(&self, seq: u64, bytes: &[u8], last: bool) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.end.is_some() {
+            return;
+        }
+        let outcome = inner.queue.fill(seq, last, |out| out.extend_from_slice(bytes));
+        self.taken(inner, outcome);
+    }
+
+    fn push(&self, frame: &[u8]) {
+        let mut guard = self.inner.borrow_mut();
+        let inner = &mut *guard;
+        if inner.end.is_some() {
+            return;
+        }
+        let proto = inner.session.proto;
+        inner.queue.push(|out| self.worker.transform.borrow_mut().open_push(frame, proto, out));
+        self.taken(guard, Ok(()));
+    }
+
+    fn failed(&self, seq: u64, failure: &Failure) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.end.is_some() {
+            return;
+        }
+        inner.end_subscribing(seq);
+        inner.session.selecting = None;
+        let outcome = match failure {
+            Failure::Unsent(why) => inner.queue.fill(seq, true, |out| encode::error(out, why.to_string())),
+            Failure::Unknown => {
+                // Redis's own death would look like this to the client, and clients know what to do then.
+                inner.end_with(End::Upstream);
+                Ok(())
+            }
+        };
+        self.taken(inner, outcome);
+    }
+
+    fn lost(&self) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.session.holds_lane() {
+            inner.end_with(End::Upstream);
+        }
+        if let Some(waker) = &inner.waker {
+            waker.wake_by_ref();
+        }
+    }
+}

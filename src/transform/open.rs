@@ -1,0 +1,260 @@
+//! A reply frame becomes the client's bytes, by the plan made when its request was sealed.
+//!
+//! Fails closed: a value that does not open, or a reply of another shape than planned, becomes an
+//! error. What was already written of that reply is taken back.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+use super::plan::{Owned, ReplyPlan};
+use super::{Transform, info};
+use crate::crypto::{OVERHEAD, OpenError, Place};
+use crate::resp::{Proto, Token, Walker, encode};
+
+/// Why a reply could not be opened. Never contains any of it.
+#[derive(Debug)]
+pub(super) enum OpenFailure {
+    Value(OpenError),
+    /// The reply has another shape than the command gives.
+    Shape,
+}
+
+impl From<OpenError> for OpenFailure {
+    fn from(error: OpenError) -> Self {
+        Self::Value(error)
+    }
+}
+
+impl fmt::Display for OpenFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(error) => write!(f, "WAXSEAL OPEN_FAILED {error}"),
+            Self::Shape => f.write_str(
+                "WAXSEAL UNEXPECTED_REPLY the server's reply has a shape that this command does not give, so it was not passed on. \
+                 Check that the upstream speaks the Redis protocol and report the command",
+            ),
+        }
+    }
+}
+
+type Opened = Result<(), OpenFailure>;
+
+impl Transform {
+    /// Appends what the client gets for `frame`, one complete reply, to `out`.
+    pub fn open(&mut self, plan: &ReplyPlan, frame: &[u8], proto: Proto, out: &mut BytesMut) {
+        match plan {
+            ReplyPlan::Raw => return raw(frame, out),
+            ReplyPlan::Replace(bytes) => return out.extend_from_slice(bytes),
+            _ => {}
+        }
+        let before = out.len();
+        if let Err(failure) = self.open_next(plan, &mut Walker::new(frame), proto, out) {
+            out.truncate(before);
+            tracing::warn!(target: "waxseal::open", "{failure}");
+            encode::error(out, &failure.to_string());
+        }
+    }
+
+    /// Opens the next value of the walk, by `plan`.
+    fn open_next(&mut self, plan: &ReplyPlan, walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+        if is_error(walk) {
+            // The server's own errors concern no value.
+            raw(walk.skip_value().ok_or(OpenFailure::Shape)?, out);
+            return Ok(());
+        }
+        match plan {
+            ReplyPlan::Raw => pass(walk, out),
+            ReplyPlan::Replace(bytes) => {
+                walk.skip_value().ok_or(OpenFailure::Shape)?;
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            ReplyPlan::Value(scope) => self.value(walk, &scope.place(None), proto, out),
+            ReplyPlan::Field(scope, field) => self.value(walk, &scope.place(Some(field)), proto, out),
+            ReplyPlan::Values(scopes) => self.values(walk, scopes, proto, out),
+            ReplyPlan::Fields(scope, fields) => self.fields(walk, scope, fields, proto, out),
+            ReplyPlan::FieldMap(scope) => self.field_map(walk, scope, false, out),
+            ReplyPlan::FieldMapValues(scope) => self.field_map(walk, scope, true, out),
+            ReplyPlan::FieldPairs(scope) => self.field_pairs(walk, scope, proto, out),
+            ReplyPlan::FieldScan(scope) => self.field_scan(walk, scope, out),
+            ReplyPlan::Info => info::without_topology(walk, out).ok_or(OpenFailure::Shape),
+            ReplyPlan::Exec(plans) => self.exec(walk, plans, proto, out),
+        }
+    }
+
+    /// One bulk string, or null.
+    fn value(&mut self, walk: &mut Walker<'_>, place: &Place<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+        match walk.next() {
+            Some(Token::Null) => {
+                encode::null(out, proto);
+                Ok(())
+            }
+            Some(Token::Bulk(sealed)) => self.bulk(sealed, place, out),
+            _ => Err(OpenFailure::Shape),
+        }
+    }
+
+    fn bulk(&mut self, sealed: &[u8], place: &Place<'_>, out: &mut BytesMut) -> Opened {
+        // A shorter one fails to open; its header is taken back with the rest.
+        encode::bulk_header(out, sealed.len().saturating_sub(OVERHEAD));
+        self.cipher.as_mut().ok_or(OpenFailure::Shape)?.open(place, sealed, out)?;
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    fn values(&mut self, walk: &mut Walker<'_>, scopes: &[Option<Owned>], proto: Proto, out: &mut BytesMut) -> Opened {
+        array_of(walk, scopes.len(), out)?;
+        for scope in scopes {
+            match scope {
+                Some(scope) => self.value(walk, &scope.place(None), proto, out)?,
+                None => pass(walk, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn fields(
+        &mut self,
+        walk: &mut Walker<'_>,
+        scope: &Owned,
+        fields: &[Bytes],
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
+        array_of(walk, fields.len(), out)?;
+        for field in fields {
+            self.value(walk, &scope.place(Some(field)), proto, out)?;
+        }
+        Ok(())
+    }
+
+    fn field_map(&mut self, walk: &mut Walker<'_>, scope: &Owned, values_only: bool, out: &mut BytesMut) -> Opened {
+        let (pairs, is_map) = match walk.next() {
+            Some(Token::Map(pairs)) => (pairs, true),
+            Some(Token::Array(items)) if items % 2 == 0 => (items / 2, false),
+            _ => return Err(OpenFailure::Shape),
+        };
+        match (values_only, is_map) {
+            (true, _) => encode::array_header(out, pairs),
+            (false, true) => encode::map_header(out, pairs, Proto::Resp3),
+            (false, false) => encode::array_header(out, pairs * 2),
+        }
+        for _ in 0..pairs {
+            self.field_and_value(walk, scope, values_only, out)?;
+        }
+        Ok(())
+    }
+
+    /// A field passes, its value is opened.
+    fn field_and_value(
+        &mut self,
+        walk: &mut Walker<'_>,
+        scope: &Owned,
+        value_only: bool,
+        out: &mut BytesMut,
+    ) -> Opened {
+        let (Some(Token::Bulk(field)), Some(Token::Bulk(sealed))) = (walk.next(), walk.next()) else {
+            return Err(OpenFailure::Shape);
+        };
+        if !value_only {
+            encode::bulk(out, field);
+        }
+        self.bulk(sealed, &scope.place(Some(field)), out)
+    }
+
+    fn field_pairs(&mut self, walk: &mut Walker<'_>, scope: &Owned, proto: Proto, out: &mut BytesMut) -> Opened {
+        let items = match walk.next() {
+            Some(Token::Array(items)) => items,
+            Some(Token::Null) => {
+                encode::null(out, proto);
+                return Ok(());
+            }
+            _ => return Err(OpenFailure::Shape),
+        };
+        encode::array_header(out, items);
+        let nested = matches!(walk.peek(), Some(Token::Array(2)));
+        if nested {
+            for _ in 0..items {
+                array_of(walk, 2, out)?;
+                self.field_and_value(walk, scope, false, out)?;
+            }
+            return Ok(());
+        }
+        if items % 2 != 0 {
+            return Err(OpenFailure::Shape);
+        }
+        for _ in 0..items / 2 {
+            self.field_and_value(walk, scope, false, out)?;
+        }
+        Ok(())
+    }
+
+    fn field_scan(&mut self, walk: &mut Walker<'_>, scope: &Owned, out: &mut BytesMut) -> Opened {
+        array_of(walk, 2, out)?;
+        let Some(Token::Bulk(cursor)) = walk.next() else { return Err(OpenFailure::Shape) };
+        encode::bulk(out, cursor);
+        self.field_map(walk, scope, false, out)
+    }
+
+    fn exec(&mut self, walk: &mut Walker<'_>, plans: &[ReplyPlan], proto: Proto, out: &mut BytesMut) -> Opened {
+        match walk.next() {
+            Some(Token::Null) => {
+                encode::null_array(out, proto);
+                return Ok(());
+            }
+            Some(Token::Array(items)) if items == plans.len() => encode::array_header(out, items),
+            _ => return Err(OpenFailure::Shape),
+        }
+        for plan in plans {
+            let start = walk.clone();
+            let before = out.len();
+            if let Err(failure) = self.open_next(plan, walk, proto, out) {
+                // EXEC has run: the other replies are valid, this one is an error in its place.
+                out.truncate(before);
+                encode::error(out, &failure.to_string());
+                *walk = start;
+                walk.skip_value().ok_or(OpenFailure::Shape)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_error(walk: &Walker<'_>) -> bool {
+    matches!(walk.peek(), Some(Token::Error(_) | Token::BlobError(_)))
+}
+
+/// The next value as it came.
+fn pass(walk: &mut Walker<'_>, out: &mut BytesMut) -> Opened {
+    out.extend_from_slice(walk.skip_value().ok_or(OpenFailure::Shape)?);
+    Ok(())
+}
+
+fn array_of(walk: &mut Walker<'_>, items: usize, out: &mut BytesMut) -> Opened {
+    match walk.next() {
+        Some(Token::Array(found)) if found == items => {
+            encode::array_header(out, items);
+            Ok(())
+        }
+        _ => Err(OpenFailure::Shape),
+    }
+}
+
+/// A frame that no rule touches. Errors that would send the client to another address are replaced:
+/// following them would lead past the sidecar.
+fn raw(frame: &[u8], out: &mut BytesMut) {
+    if frame.first() == Some(&b'-') && redirects(frame) {
+        tracing::warn!(target: "waxseal::open", "the upstream answered with a redirection; clusters are not supported");
+        return encode::error(
+            out,
+            "WAXSEAL REDIRECTED the upstream sent this command to another node, which would lead past the encryption. \
+             Point Waxseal at the primary of a database that is not a cluster",
+        );
+    }
+    out.extend_from_slice(frame);
+}
+
+fn redirects(frame: &[u8]) -> bool {
+    [&b"-MOVED "[..], b"-ASK ", b"-REDIRECT "].iter().any(|p| frame.starts_with(p))
+}

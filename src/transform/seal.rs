@@ -1,0 +1,200 @@
+//! An admitted request becomes bytes on a wire, with the plan of its reply.
+
+use bytes::{Bytes, BytesMut};
+
+use super::plan::{Owned, ReplyPlan, scope};
+use super::{Control, Transform, Wire};
+use crate::command::{Args, Form, Grammar, GrammarError, Reply, Spec, Values, Verdict, check_arity};
+use crate::crypto::{OVERHEAD, Place, Purpose};
+use crate::policy::rules::Rule;
+use crate::policy::{Admitted, KeyHit, Refusal};
+use crate::resp::encode;
+
+impl Transform {
+    /// Appends the request to `wire`, its protected values sealed. On a refusal the wire is as before.
+    pub fn seal(&mut self, admitted: &Admitted<'_>, wire: &mut Wire) -> Result<ReplyPlan, Refusal> {
+        let request = admitted.request();
+        if !admitted.is_protected() {
+            wire.buffer().extend_from_slice(request.bytes());
+            return Ok(match request.spec().map(|s| &s.reply) {
+                Some(Reply::Info) => ReplyPlan::Info,
+                _ => ReplyPlan::Raw,
+            });
+        }
+        let before = wire.len();
+        let sealed = self.seal_protected(admitted, wire.buffer());
+        if sealed.is_err() {
+            wire.buffer().truncate(before);
+        }
+        sealed
+    }
+
+    /// A place holder inside MULTI for a command that the sidecar answers itself.
+    pub fn placeholder(wire: &mut Wire, answer: Bytes) -> ReplyPlan {
+        wire.control(Control::Ping);
+        ReplyPlan::Replace(answer)
+    }
+
+    fn seal_protected(&mut self, admitted: &Admitted<'_>, out: &mut BytesMut) -> Result<ReplyPlan, Refusal> {
+        let request = admitted.request();
+        // `is_protected` implies a row: a request without one has no key hits.
+        let Some(spec) = request.spec() else { return Err(Refusal::UnknownCommand) };
+        match &spec.verdict {
+            Verdict::Pass => {
+                out.extend_from_slice(request.bytes());
+                Ok(ReplyPlan::Raw)
+            }
+            Verdict::Seal(grammar) => {
+                if !check_arity(spec, request.args().len()) {
+                    return Err(wrong_arity(spec));
+                }
+                let form = understand(spec, *grammar, request.args())?;
+                self.write_sealed(spec, admitted, out)?;
+                Ok(self.reply_plan(spec, &form, admitted))
+            }
+            // Refused on admission already; said again because this is the last gate.
+            Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
+        }
+    }
+
+    fn write_sealed(
+        &mut self,
+        spec: &'static Spec,
+        admitted: &Admitted<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let request = admitted.request();
+        let args = request.args();
+        if matches!(spec.reply, Reply::FieldMapValues) {
+            // The values alone do not say to which field each belongs, and the field is authenticated.
+            let key = args.get(1).ok_or_else(|| wrong_arity(spec))?;
+            encode::command(out, &[b"HGETALL", key]);
+            return Ok(());
+        }
+        if matches!(spec.values, Values::None) {
+            out.extend_from_slice(request.bytes());
+            return Ok(());
+        }
+        out.reserve(request.bytes().len() + OVERHEAD);
+        encode::array_header(out, args.len());
+        for (index, arg) in args.iter().enumerate() {
+            match self.place_of(spec, admitted, index)? {
+                Some(place) => self.write_value(&place, arg, out)?,
+                None => encode::bulk(out, arg),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_value(&mut self, place: &PlaceOf<'_>, value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
+        if value.len() + OVERHEAD > self.max_bulk {
+            return Err(Refusal::TooLarge);
+        }
+        let policy = self.policy.clone();
+        let rule = &policy.rules.rules()[place.rule];
+        let place = Place { purpose: place.purpose, scope: scope(rule, place.key), field: place.field };
+        encode::bulk_header(out, value.len() + OVERHEAD);
+        let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
+        cipher.seal(&place, value, out).map_err(|e| Refusal::Seal(e.to_string()))?;
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Is argument `index` a value of a protected key, and of which?
+    fn place_of<'a>(
+        &self,
+        spec: &'static Spec,
+        admitted: &'a Admitted<'_>,
+        index: usize,
+    ) -> Result<Option<PlaceOf<'a>>, Refusal> {
+        let args = admitted.request().args();
+        let unclear = || Refusal::Unclear { command: spec.name };
+        let arg = |i: usize| args.get(i).ok_or_else(unclear);
+        let place = |position: usize, field: Option<&'a [u8]>, purpose| -> Result<_, Refusal> {
+            // Every value belongs to a key that admission has looked at; anything else is a fault of the table.
+            let hit = hit_at(admitted.hits(), position).ok_or_else(unclear)?;
+            let key = arg(position)?;
+            Ok(hit.rule.map(|rule| PlaceOf { rule, key, field, purpose }))
+        };
+        match spec.values {
+            Values::None => Ok(None),
+            Values::At(at) if index == usize::from(at) => place(1, None, Purpose::Value),
+            Values::KeyPairs if index >= 2 && index % 2 == 0 => place(index - 1, None, Purpose::Value),
+            Values::FieldPairs { from } if index > usize::from(from) && (index - usize::from(from)) % 2 == 1 => {
+                place(1, Some(arg(index - 1)?), Purpose::Value)
+            }
+            Values::FieldValue { field, value } if index == usize::from(value) => {
+                place(1, Some(arg(usize::from(field))?), Purpose::Value)
+            }
+            Values::Message { channel, value } if index == usize::from(value) => {
+                place(usize::from(channel), None, Purpose::Message)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn reply_plan(&self, spec: &'static Spec, form: &Form, admitted: &Admitted<'_>) -> ReplyPlan {
+        let args = admitted.request().args();
+        let rules = self.policy.rules.rules();
+        let owned = |hit: &KeyHit| -> Option<Owned> {
+            let rule: &Rule = rules.get(hit.rule?)?;
+            Some(Owned::of(rule, args.get(hit.position)?))
+        };
+        let Some(first) = admitted.hits().first().and_then(owned) else {
+            // MGET may name an unprotected key first.
+            return match spec.reply {
+                Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
+                _ => ReplyPlan::Raw,
+            };
+        };
+        match spec.reply {
+            Reply::Raw => ReplyPlan::Raw,
+            Reply::Info => ReplyPlan::Info,
+            Reply::Value => ReplyPlan::Value(first),
+            Reply::ValueIfGetOption if form.get => ReplyPlan::Value(first),
+            Reply::ValueIfGetOption => ReplyPlan::Raw,
+            Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
+            Reply::FieldValue { field } => {
+                ReplyPlan::Field(first, copy(args.get(usize::from(field)).unwrap_or_default()))
+            }
+            Reply::ValuePerField { from } => {
+                ReplyPlan::Fields(first, args.iter().skip(usize::from(from)).map(copy).collect())
+            }
+            Reply::FieldMap => ReplyPlan::FieldMap(first),
+            Reply::FieldMapValues => ReplyPlan::FieldMapValues(first),
+            Reply::RandomFields if form.with_values => ReplyPlan::FieldPairs(first),
+            Reply::RandomFields => ReplyPlan::Raw,
+            Reply::FieldScan if form.no_values => ReplyPlan::Raw,
+            Reply::FieldScan => ReplyPlan::FieldScan(first),
+        }
+    }
+}
+
+/// The place of one value argument.
+struct PlaceOf<'a> {
+    rule: usize,
+    key: &'a [u8],
+    field: Option<&'a [u8]>,
+    purpose: Purpose,
+}
+
+fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<Form, Refusal> {
+    grammar.check(args).map_err(|e| match e {
+        GrammarError::ComparesValue => Refusal::ComparesValue { command: spec.name },
+        GrammarError::WrongArity => wrong_arity(spec),
+        GrammarError::Syntax | GrammarError::NotAnInteger => Refusal::Redis(format!("ERR {e}")),
+    })
+}
+
+fn wrong_arity(spec: &Spec) -> Refusal {
+    Refusal::Redis(format!("ERR wrong number of arguments for '{}' command", spec.name))
+}
+
+fn hit_at(hits: &[KeyHit], position: usize) -> Option<&KeyHit> {
+    // Admission lists the keys of every command that is sealed in the order of its arguments.
+    hits.binary_search_by_key(&position, |h| h.position).ok().map(|i| &hits[i])
+}
+
+fn copy(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}

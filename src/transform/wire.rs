@@ -1,0 +1,80 @@
+//! The bytes that wait to be written to one upstream connection.
+//!
+//! Only this room can append what a client sent, and it does so by sealing an
+//! [`Admitted`](crate::policy::Admitted) request: a lane cannot be given anything else.
+
+use bytes::{Buf, BytesMut};
+
+use crate::resp::encode;
+
+/// An idle wire gives back a buffer larger than this: one large value must not be paid for forever.
+const KEEP_CAPACITY: usize = 64 * 1024;
+
+#[derive(Debug, Default)]
+pub struct Wire(BytesMut);
+
+/// Commands that the sidecar sends on its own account. Each is documented by Upstash.
+#[derive(Debug, Clone, Copy)]
+pub enum Control<'a> {
+    Hello { version: u8, auth: Option<(&'a str, &'a str)> },
+    Select(u32),
+    Ping,
+    Discard,
+}
+
+impl Wire {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The first `n` bytes were written.
+    pub fn advance(&mut self, n: usize) {
+        self.0.advance(n);
+        if self.0.is_empty() {
+            if self.0.capacity() > KEEP_CAPACITY {
+                self.0 = BytesMut::new();
+            } else {
+                self.0.clear();
+            }
+        }
+    }
+
+    /// Moves everything out of `other`, behind what is here.
+    pub fn append(&mut self, other: &mut Wire) {
+        self.0.extend_from_slice(&other.0);
+        other.0 = BytesMut::new();
+    }
+
+    pub fn control(&mut self, command: Control<'_>) {
+        match command {
+            Control::Hello { version, auth } => {
+                let version = [b'0' + version];
+                match auth {
+                    Some((user, password)) => encode::command(
+                        &mut self.0,
+                        &[b"HELLO", &version, b"AUTH", user.as_bytes(), password.as_bytes()],
+                    ),
+                    None => encode::command(&mut self.0, &[b"HELLO", &version]),
+                }
+            }
+            Control::Select(db) => {
+                encode::command(&mut self.0, &[b"SELECT", db.to_string().as_bytes()]);
+            }
+            Control::Ping => encode::command(&mut self.0, &[b"PING"]),
+            Control::Discard => encode::command(&mut self.0, &[b"DISCARD"]),
+        }
+    }
+
+    /// For sealing only.
+    pub(super) fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.0
+    }
+}

@@ -1,0 +1,234 @@
+//! The task of one lane: connect, then move bytes both ways until the connection ends.
+//!
+//! One poll loop for both directions. What is waiting is written as soon as the socket takes it:
+//! requests gather while the socket is busy or while other tasks run, never because of a timer.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+use super::dial::Endpoint;
+use super::handshake::{self, Greeting};
+use super::lane::{Lane, LaneUse};
+use super::stream::Stream;
+use super::unavailable::{Fault, Unavailable};
+use crate::resp::ReplyScanner;
+
+/// An idle connection is asked for a sign of life this often; Upstash has been seen to cut idle ones
+/// after 30 s, and PING is not billed.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// And given up if none comes within this.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often to look at the two above.
+const TICK: Duration = Duration::from_secs(5);
+/// An unused pinned lane is closed after this: a pool must shrink after a burst.
+const IDLE_PINNED: Duration = Duration::from_secs(60);
+/// First and further room for reading; a TLS record holds at most 16 KiB.
+const READ_RESERVE: usize = 16 * 1024;
+/// A reply larger than this is handed on in pieces if nothing in it is to be opened.
+const STREAM_AT: usize = 64 * 1024;
+/// An empty read buffer larger than this is given back.
+const KEEP_CAPACITY: usize = 64 * 1024;
+
+/// Connects `lane`. The caller has bounded the time.
+pub(super) async fn connect(lane: &Lane, endpoint: &Endpoint) -> Result<(Stream, Greeting), Unavailable> {
+    let connecting = async {
+        let mut stream = endpoint.dial().await?;
+        let greeting = handshake::shake(&mut stream, endpoint, lane.key).await?;
+        Ok((stream, greeting))
+    };
+    match tokio::time::timeout(endpoint.connect_timeout, connecting).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Unavailable::new(
+            Fault::Network,
+            format!("{} (no answer within {} ms)", endpoint.address(), endpoint.connect_timeout.as_millis()),
+        )),
+    }
+}
+
+/// Runs the connected lane to its end and says why it ended.
+pub(super) async fn run(lane: Rc<Lane>, stream: Stream, address: String) -> Unavailable {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let now = Instant::now();
+    let mut driver = Driver {
+        lane,
+        stream,
+        address,
+        incoming: BytesMut::new(),
+        scanner: ReplyScanner::new(),
+        streaming: false,
+        unflushed: false,
+        heard: now,
+        pinged: None,
+        ticks,
+    };
+    let why = std::future::poll_fn(|cx| driver.poll(cx)).await;
+    // Best effort: the database learns at once that nobody waits for a blocked command any more.
+    let _ = tokio::time::timeout(Duration::from_millis(100), driver.stream.shutdown()).await;
+    why
+}
+
+struct Driver {
+    lane: Rc<Lane>,
+    stream: Stream,
+    address: String,
+    incoming: BytesMut,
+    scanner: ReplyScanner,
+    /// The front request's reply is being handed on in pieces.
+    streaming: bool,
+    unflushed: bool,
+    heard: Instant,
+    pinged: Option<Instant>,
+    ticks: Interval,
+}
+
+impl Driver {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unavailable> {
+        self.lane.register(cx.waker());
+        loop {
+            match self.turn(cx) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(why) => return Poll::Ready(why),
+            }
+        }
+        if self.lane.must_end() {
+            return Poll::Ready(Unavailable::new(Fault::Network, format!("{} (connection closed here)", self.address)));
+        }
+        Poll::Pending
+    }
+
+    /// One round of writing and reading; `true` if another one may find something.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Unavailable> {
+        let wrote = self.write(cx)?;
+        let read = match self.read(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(why)) => return Err(why),
+            Poll::Pending => false,
+        };
+        while self.ticks.poll_tick(cx).is_ready() {
+            self.keep_alive()?;
+        }
+        Ok(wrote || read)
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Unavailable> {
+        let mut progress = false;
+        loop {
+            let stream = Pin::new(&mut self.stream);
+            let wrote = self.lane.write_with(|bytes| match stream.poll_write(cx, bytes) {
+                Poll::Ready(Ok(0)) => (0, Err(std::io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => (n, Ok(true)),
+                Poll::Ready(Err(e)) => (0, Err(e)),
+                Poll::Pending => (0, Ok(false)),
+            });
+            match wrote {
+                Some(Ok(true)) => {
+                    progress = true;
+                    self.unflushed = true;
+                }
+                Some(Ok(false)) | None => break,
+                Some(Err(e)) => return Err(self.cut(&e)),
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(e)) => return Err(self.cut(&e)),
+                Poll::Pending => {}
+            }
+        }
+        Ok(progress)
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unavailable>> {
+        self.incoming.reserve(READ_RESERVE);
+        let read = {
+            let reading = pin!(self.stream.read_buf(&mut self.incoming));
+            ready!(reading.poll(cx))
+        };
+        match read {
+            Ok(0) => {
+                return Poll::Ready(Err(Unavailable::new(
+                    Fault::Network,
+                    format!("{} (closed the connection)", self.address),
+                )));
+            }
+            Ok(_) => {}
+            Err(e) => return Poll::Ready(Err(self.cut(&e))),
+        }
+        self.heard = Instant::now();
+        self.pinged = None;
+        Poll::Ready(self.deliver())
+    }
+
+    /// Hands on every whole frame, and pieces of a large one.
+    fn deliver(&mut self) -> Result<(), Unavailable> {
+        let mut taken = 0;
+        loop {
+            let rest = &self.incoming[taken..];
+            let Some(first) = rest.first() else { break };
+            match self.scanner.scan(rest) {
+                Ok(Some(len)) => {
+                    if self.streaming {
+                        self.streaming = false;
+                        self.lane.piece(&rest[..len], true)?;
+                    } else {
+                        self.lane.frame(&rest[..len])?;
+                    }
+                    self.scanner.reset();
+                    taken += len;
+                }
+                Ok(None) => {
+                    if self.streaming || (rest.len() >= STREAM_AT && self.lane.can_stream(*first)) {
+                        self.streaming = true;
+                        let whole = self.scanner.scanned(rest.len());
+                        self.lane.piece(&rest[..whole], false)?;
+                        self.scanner.forget(whole);
+                        taken += whole;
+                    }
+                    break;
+                }
+                Err(e) => return Err(Unavailable::new(Fault::Protocol, format!("{} ({e})", self.address))),
+            }
+        }
+        self.incoming.advance(taken);
+        if self.incoming.is_empty() && self.incoming.capacity() > KEEP_CAPACITY {
+            self.incoming = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn keep_alive(&mut self) -> Result<(), Unavailable> {
+        let now = Instant::now();
+        if let Some(asked) = self.pinged {
+            if now - asked >= PING_TIMEOUT {
+                return Err(Unavailable::new(Fault::Network, format!("{} (no sign of life)", self.address)));
+            }
+            return Ok(());
+        }
+        // A pending command may be slow or blocking; the kernel's own time-out watches over those.
+        if !self.lane.is_idle() {
+            return Ok(());
+        }
+        let silent = now - self.heard;
+        if self.lane.usage == LaneUse::Pinned && !self.lane.has_owner() && silent >= IDLE_PINNED {
+            self.lane.close(false);
+        } else if silent >= PING_EVERY {
+            self.lane.ping();
+            self.pinged = Some(now);
+        }
+        Ok(())
+    }
+
+    fn cut(&self, error: &std::io::Error) -> Unavailable {
+        Unavailable::new(Fault::Network, format!("{} (connection lost: {error})", self.address))
+    }
+}

@@ -1,0 +1,137 @@
+//! The first exchange on a new connection: protocol, login, database, in one flight.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use bytes::BytesMut;
+
+use super::dial::Endpoint;
+use super::lane::LaneKey;
+use super::stream::Stream;
+use super::unavailable::{Fault, Unavailable};
+use crate::resp::{Proto, ReplyScanner, Token, Walker};
+use crate::transform::{Control, Wire};
+
+/// A HELLO reply is some 150 bytes; an upstream that sends more than this is no Redis.
+const MAX_REPLY: usize = 64 * 1024;
+
+/// What the handshake learned.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    pub version: Option<String>,
+}
+
+pub(super) async fn shake(stream: &mut Stream, endpoint: &Endpoint, key: LaneKey) -> Result<Greeting, Unavailable> {
+    let mut wire = Wire::default();
+    let auth = endpoint.login.as_ref().map(|l| (l.user.as_str(), l.password.as_str()));
+    let version = match key.proto {
+        Proto::Resp2 => 2,
+        Proto::Resp3 => 3,
+    };
+    wire.control(Control::Hello { version, auth });
+    if key.db != 0 {
+        wire.control(Control::Select(key.db));
+    }
+    let sent = async {
+        stream.write_all(wire.bytes()).await?;
+        stream.flush().await
+    };
+    sent.await.map_err(|e| cut(endpoint, &e))?;
+
+    let mut replies = Replies { buffer: BytesMut::new(), scanner: ReplyScanner::new() };
+    let hello = replies.next(stream, endpoint).await?;
+    if let Some(error) = error_text(&hello) {
+        return Err(login_refused(endpoint, &error));
+    }
+    let greeting = Greeting { version: version_of(&hello) };
+    if key.db != 0 {
+        let select = replies.next(stream, endpoint).await?;
+        if let Some(error) = error_text(&select) {
+            return Err(Unavailable::new(Fault::Lane, error));
+        }
+    }
+    if !replies.buffer.is_empty() {
+        return Err(Unavailable::new(
+            Fault::Protocol,
+            format!("{} sent more than it was asked for", endpoint.address()),
+        ));
+    }
+    Ok(greeting)
+}
+
+struct Replies {
+    buffer: BytesMut,
+    scanner: ReplyScanner,
+}
+
+impl Replies {
+    async fn next(&mut self, stream: &mut Stream, endpoint: &Endpoint) -> Result<BytesMut, Unavailable> {
+        let garbage =
+            || Unavailable::new(Fault::Protocol, format!("{} answered HELLO with something else", endpoint.address()));
+        loop {
+            match self.scanner.scan(&self.buffer) {
+                Err(_) => return Err(garbage()),
+                Ok(Some(len)) => {
+                    self.scanner.reset();
+                    return Ok(self.buffer.split_to(len));
+                }
+                Ok(None) if self.buffer.len() > MAX_REPLY => return Err(garbage()),
+                Ok(None) => {}
+            }
+            match stream.read_buf(&mut self.buffer).await {
+                Ok(0) => return Err(cut(endpoint, &std::io::ErrorKind::ConnectionReset.into())),
+                Ok(_) => {}
+                Err(e) => return Err(cut(endpoint, &e)),
+            }
+        }
+    }
+}
+
+fn cut(endpoint: &Endpoint, error: &std::io::Error) -> Unavailable {
+    // TLS 1.3 reports a refused certificate of ours, or ours of it, only after the handshake.
+    let fault = match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        Some(_) => Fault::Tls,
+        None => Fault::Network,
+    };
+    Unavailable::new(fault, format!("{} (connection cut while logging in: {error})", endpoint.address()))
+}
+
+fn error_text(frame: &[u8]) -> Option<String> {
+    match Walker::new(frame).next() {
+        Some(Token::Error(text) | Token::BlobError(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+        _ => None,
+    }
+}
+
+/// The server's own text names no secret: Redis never repeats a password.
+fn login_refused(endpoint: &Endpoint, error: &str) -> Unavailable {
+    let code = error.split(' ').next().unwrap_or_default();
+    let fault = match code {
+        "WRONGPASS" | "NOAUTH" | "NOPERM" => Fault::Auth,
+        "LOADING" | "MASTERDOWN" | "READONLY" | "BUSY" => Fault::Network,
+        _ if error.contains("max") && error.contains("exceeded") || error.contains("max number of clients") => {
+            Fault::Network
+        }
+        _ if error.contains("AUTH") => Fault::Auth,
+        _ => Fault::Protocol,
+    };
+    let said: String = error.chars().filter(|c| !c.is_control()).take(200).collect();
+    Unavailable::new(fault, format!("{} said: {said}", endpoint.address()))
+}
+
+fn version_of(hello: &[u8]) -> Option<String> {
+    let mut walk = Walker::new(hello);
+    let pairs = match walk.next()? {
+        Token::Map(pairs) => pairs,
+        Token::Array(items) => items / 2,
+        _ => return None,
+    };
+    for _ in 0..pairs {
+        let name = walk.next()?;
+        if let Token::Bulk(b"version") = name {
+            let Token::Bulk(version) = walk.next()? else { return None };
+            return std::str::from_utf8(version).ok().map(str::to_owned);
+        }
+        walk.skip_value()?;
+    }
+    None
+}
