@@ -10,6 +10,7 @@ mod doctor;
 mod health;
 mod inspect;
 mod keygen;
+mod progress;
 mod run;
 
 use std::io::Write;

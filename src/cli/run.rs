@@ -29,9 +29,6 @@ pub(super) fn execute(args: RunArgs) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if config.encrypt.is_empty() {
-        tracing::warn!("no [[encrypt]] rule: nothing is encrypted");
-    }
     let shared = match shared(&config) {
         Ok(shared) => Arc::new(shared),
         Err(fault) => {

@@ -63,8 +63,8 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSealed => f.write_str(
-                "the stored value is not encrypted; migrate it, or read it with a rule in state \
-                 \"migrate\"",
+                "the stored value is not encrypted: it was written before the rule or around the sidecar; \
+                 write it again through the sidecar, or exclude the key with `except`",
             ),
             Self::Truncated => f.write_str(
                 "the stored value is an envelope cut short; restore it from a backup or write it \

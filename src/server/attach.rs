@@ -70,16 +70,24 @@ impl Desk {
             (inner.queue.waiting(), inner.session.holds_lane())
         };
         if holds {
+            if need == Need::Exclusive {
+                self.attached.taint();
+            }
             // The lane's death ends such a client, so a lane is there.
             return self.attached.lane().cloned().ok_or(Hold::Stall);
+        }
+        if let Attached::Alone { pinned, .. } = &self.attached {
+            // Not holding the lane, the client has no subscription left: arrays are replies again.
+            pinned.lane().set_subscribed(false);
         }
         if self.worker.shared.dedicated {
             return self.attach_own(key, need, waiting);
         }
-        if let (Attached::Shared(lane), Need::Shared) = (&self.attached, need) {
-            if lane.key == key && lane.is_usable() {
-                return Ok(lane.clone());
-            }
+        if let (Attached::Shared(lane), Need::Shared) = (&self.attached, need)
+            && lane.key == key
+            && lane.is_usable()
+        {
+            return Ok(lane.clone());
         }
         if waiting > 0 {
             return Err(Hold::Stall);
@@ -117,14 +125,15 @@ impl Desk {
 
     /// `lanes = "dedicated"`: one connection for all that this client sends.
     fn attach_own(&mut self, key: LaneKey, need: Need, waiting: usize) -> Result<Rc<Lane>, Hold> {
-        if let Some(lane) = self.attached.lane() {
-            if lane.key == key && lane.is_usable() {
-                let lane = lane.clone();
-                if need == Need::Exclusive {
-                    self.attached.taint();
-                }
-                return Ok(lane);
+        if let Some(lane) = self.attached.lane()
+            && lane.key == key
+            && lane.is_usable()
+        {
+            let lane = lane.clone();
+            if need == Need::Exclusive {
+                self.attached.taint();
             }
+            return Ok(lane);
         }
         if waiting > 0 {
             return Err(Hold::Stall);
@@ -141,6 +150,7 @@ impl Desk {
     /// by construction, because SELECT, AUTH and their like are never sent on a client's behalf.
     pub(super) fn detach(&mut self) {
         if let Attached::Alone { pinned, tainted: false, class: Some(_) } = &self.attached {
+            pinned.lane().set_subscribed(false);
             pinned.set_clean();
         }
         self.attached = Attached::Nowhere;
@@ -154,20 +164,15 @@ impl Desk {
 
     /// Gives a pinned lane back as soon as it is not needed: its budget is for others too.
     pub(super) fn release_if_idle(&mut self) {
-        let Attached::Alone { class: Some(class), .. } = &self.attached else { return };
-        let subscription = *class == Class::Subscription;
+        if !matches!(self.attached, Attached::Alone { class: Some(_), .. }) {
+            return;
+        }
         let idle = {
             let inner = self.sink.inner();
             inner.queue.waiting() == 0 && !inner.session.holds_lane()
         };
-        if !idle {
-            return;
+        if idle {
+            self.detach();
         }
-        if subscription {
-            if let Some(lane) = self.attached.lane() {
-                lane.set_subscribed(false);
-            }
-        }
-        self.detach();
     }
 }

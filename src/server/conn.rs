@@ -26,6 +26,8 @@ const KEEP_CAPACITY: usize = 16 * 1024;
 /// Room for reading on, and the most that is reserved on the word of a request's header.
 const READ_RESERVE: usize = 16 * 1024;
 const MAX_RESERVE: usize = 1024 * 1024;
+/// One request, or a pipeline that has to wait, may not be larger: Redis's client-query-buffer-limit.
+const MAX_INPUT: usize = 1024 * 1024 * 1024;
 /// Rounds of reading before other connections of the worker get their turn.
 const ROUNDS: usize = 16;
 
@@ -184,6 +186,7 @@ impl Conn {
             input = BytesMut::new();
         }
         self.input = input;
+        self.note_input();
         used > 0
     }
 
@@ -192,7 +195,7 @@ impl Conn {
         let mut used = 0;
         self.stalled = false;
         while used < data.len() {
-            if self.is_held() || self.desk.block_is_full() {
+            if self.is_held() || self.desk.is_held_up() {
                 self.stalled = true;
                 break;
             }
@@ -214,8 +217,8 @@ impl Conn {
                 }
             }
         }
-        if let Some(lane) = self.desk.attached.lane() {
-            lane.wake();
+        if used > 0 {
+            self.desk.finish_batch();
         }
         used
     }
@@ -262,7 +265,24 @@ impl Conn {
             Poll::Pending => Ok(false),
             Poll::Ready(Err(_)) => Err(End::Client),
             Poll::Ready(Ok(0)) => self.end_of_input(),
-            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Ok(_)) => {
+                if self.input.len() > MAX_INPUT {
+                    return Err(End::Budget);
+                }
+                self.note_input();
+                Ok(true)
+            }
+        }
+    }
+
+    /// What is kept of the client's input counts against the process's budget.
+    fn note_input(&mut self) {
+        let mut inner = self.desk.sink.inner();
+        let changed = inner.input != self.input.len();
+        inner.input = self.input.len();
+        drop(inner);
+        if changed {
+            self.desk.sink.account();
         }
     }
 

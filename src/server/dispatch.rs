@@ -87,6 +87,19 @@ impl Desk {
         Flow::Done
     }
 
+    /// What was queued may be written now.
+    pub fn finish_batch(&mut self) {
+        self.info.touch(&self.sink.inner().session);
+        if let Some(lane) = self.attached.lane() {
+            lane.wake();
+        }
+    }
+
+    /// Has the lane, or the transaction that is being gathered, as much as it may have?
+    pub fn is_held_up(&self) -> bool {
+        self.block_is_full() || self.attached.lane().is_some_and(|lane| lane.holds_up(|| self.sink.waker()))
+    }
+
     fn step(&mut self, request: &Request<'_>) -> Result<(), Hold> {
         self.gate(request)?;
         self.charge(request)?;
@@ -183,6 +196,9 @@ impl Desk {
     /// Admits, attaches, seals, queues.
     pub(super) fn forward(&mut self, request: &Request<'_>, need: Need) -> Result<(), Hold> {
         let in_multi = self.in_multi()?;
+        if need == Need::Exclusive && in_multi {
+            self.leave_shared_lane()?;
+        }
         let worker = self.worker.clone();
         let mut scratch = std::mem::take(&mut self.scratch);
         let outcome = (|| {
@@ -366,12 +382,17 @@ fn respond(
     session: &mut Session,
     out: &mut BytesMut,
 ) -> Answer {
-    // The line about this client should tell of this command.
-    info.describe(session, spec.name);
+    // The line about this client should tell of this command, and afterwards of its new name.
+    let described = ["client", "hello", "reset"].iter().any(|c| spec.name.starts_with(c));
+    if described {
+        info.describe(session, spec.name);
+    }
     let version = worker.pool.version();
     let about =
         About { version: version.as_deref(), secrets: &worker.shared.secrets, registry: &worker.shared.registry, info };
     let answer = client::answer(spec, request.args(), session, &about, out);
-    info.describe(session, spec.name);
+    if described {
+        info.describe(session, spec.name);
+    }
     answer
 }

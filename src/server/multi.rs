@@ -295,6 +295,22 @@ impl Desk {
         lane.wake();
     }
 
+    /// Inside MULTI comes something that must not run on a lane that others share, or that is used again.
+    pub(super) fn leave_shared_lane(&mut self) -> Result<(), Hold> {
+        if matches!(self.sink.inner().session.tx, Tx::Gathering(_)) {
+            if self.sink.inner().queue.waiting() > 0 {
+                return Err(Hold::Stall);
+            }
+            self.promote_block();
+        }
+        match &self.sink.inner().session.tx {
+            Tx::Doomed(text) => return Err(Hold::Refuse(text.clone())),
+            Tx::Gathering(_) => return Err(Hold::Stall),
+            _ => {}
+        }
+        self.attach(Need::Exclusive).map(drop)
+    }
+
     /// No lane for it: MULTI is answered, so that the client ends it with EXEC, which will abort.
     fn doom_block(&mut self, text: String) {
         let Some(block) = self.take_block() else { return };

@@ -29,7 +29,7 @@ pub(super) enum End {
     Upstream,
     /// It does not read its replies.
     SlowReader,
-    /// The process holds too many bytes for its clients.
+    /// The process holds too many bytes for its clients, or this client's request is larger than any may be.
     Budget,
     /// A reply came that was not due. Never expected; the client must not see what follows.
     Order,
@@ -54,6 +54,8 @@ pub(super) struct Inner {
     /// When the client last took something, or had nothing to take.
     pub drained: Instant,
     waker: Option<Waker>,
+    /// Bytes of requests that are not complete or have to wait.
+    pub input: usize,
     accounted: usize,
 }
 
@@ -71,6 +73,7 @@ impl Sink {
             subscribing: VecDeque::new(),
             drained: Instant::now(),
             waker: None,
+            input: 0,
             accounted: 0,
         };
         Rc::new(Self { inner: RefCell::new(inner), worker })
@@ -92,6 +95,10 @@ impl Sink {
         self.inner.borrow_mut().end_with(why);
     }
 
+    pub fn waker(&self) -> Option<Waker> {
+        self.inner.borrow().waker.clone()
+    }
+
     pub fn wake(&self) {
         if let Some(waker) = &self.inner.borrow().waker {
             waker.wake_by_ref();
@@ -111,9 +118,10 @@ impl Sink {
     }
 
     fn settle(&self, inner: &mut Inner) {
-        let buffered = inner.queue.buffered();
+        let output = inner.queue.buffered();
+        let buffered = output + inner.input;
         let bounds = &self.worker.shared.bounds;
-        if buffered > bounds.client_output {
+        if output > bounds.client_output {
             inner.end_with(End::SlowReader);
         }
         if buffered.abs_diff(inner.accounted) < ACCOUNT_STEP {
@@ -177,10 +185,10 @@ impl Downstream for Sink {
             return;
         }
         inner.note_subscription(seq, frame, last);
-        if let Some(db) = inner.session.selecting.take() {
-            if frame.first() == Some(&b'+') {
-                inner.session.db = db;
-            }
+        if let Some(db) = inner.session.selecting.take()
+            && frame.first() == Some(&b'+')
+        {
+            inner.session.db = db;
         }
         let proto = inner.session.proto;
         let outcome = inner.queue.fill(seq, last, |out| {

@@ -12,6 +12,8 @@ mod open;
 mod plan;
 mod push;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::sync::Arc;

@@ -52,7 +52,7 @@ impl Transform {
         if let Err(failure) = self.open_next(plan, &mut Walker::new(frame), proto, out) {
             out.truncate(before);
             tracing::warn!(target: "waxseal::open", "{failure}");
-            encode::error(out, &failure.to_string());
+            encode::error(out, failure.to_string());
         }
     }
 
@@ -212,7 +212,7 @@ impl Transform {
             if let Err(failure) = self.open_next(plan, walk, proto, out) {
                 // EXEC has run: the other replies are valid, this one is an error in its place.
                 out.truncate(before);
-                encode::error(out, &failure.to_string());
+                encode::error(out, failure.to_string());
                 *walk = start;
                 walk.skip_value().ok_or(OpenFailure::Shape)?;
             }

@@ -119,7 +119,7 @@ impl Transform {
         match spec.values {
             Values::None => Ok(None),
             Values::At(at) if index == usize::from(at) => place(1, None, Purpose::Value),
-            Values::KeyPairs if index >= 2 && index % 2 == 0 => place(index - 1, None, Purpose::Value),
+            Values::KeyPairs if index >= 2 && index.is_multiple_of(2) => place(index - 1, None, Purpose::Value),
             Values::FieldPairs { from } if index > usize::from(from) && (index - usize::from(from)) % 2 == 1 => {
                 place(1, Some(arg(index - 1)?), Purpose::Value)
             }

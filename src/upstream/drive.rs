@@ -33,6 +33,9 @@ const IDLE_PINNED: Duration = Duration::from_secs(60);
 const READ_RESERVE: usize = 16 * 1024;
 /// A reply larger than this is handed on in pieces if nothing in it is to be opened.
 const STREAM_AT: usize = 64 * 1024;
+/// A reply that has to be opened is held whole, because nothing of a value may leave before its tag
+/// is checked; this bounds it.
+const MAX_REPLY: usize = 1024 * 1024 * 1024;
 /// An empty read buffer larger than this is given back.
 const KEEP_CAPACITY: usize = 64 * 1024;
 
@@ -194,6 +197,12 @@ impl Driver {
                         self.scanner.forget(whole);
                         taken += whole;
                     }
+                    if rest.len() > MAX_REPLY {
+                        return Err(Unavailable::new(
+                            Fault::Protocol,
+                            format!("{} (a reply is larger than 1 GiB)", self.address),
+                        ));
+                    }
                     break;
                 }
                 Err(e) => return Err(Unavailable::new(Fault::Protocol, format!("{} ({e})", self.address))),
@@ -214,8 +223,8 @@ impl Driver {
             }
             return Ok(());
         }
-        // A pending command may be slow or blocking; the kernel's own time-out watches over those.
-        if !self.lane.is_idle() {
+        // Where we may not ask, the kernel's own time-out watches.
+        if !self.lane.may_ping() {
             return Ok(());
         }
         let silent = now - self.heard;

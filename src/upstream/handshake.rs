@@ -13,6 +13,8 @@ use crate::transform::{Control, Wire};
 
 /// A HELLO reply is some 150 bytes; an upstream that sends more than this is no Redis.
 const MAX_REPLY: usize = 64 * 1024;
+/// So much of a server's error text is shown.
+const MAX_QUOTE: usize = 200;
 
 /// What the handshake learned.
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ pub(super) async fn shake(stream: &mut Stream, endpoint: &Endpoint, key: LaneKey
     if key.db != 0 {
         let select = replies.next(stream, endpoint).await?;
         if let Some(error) = error_text(&select) {
-            return Err(Unavailable::new(Fault::Lane, error));
+            return Err(Unavailable::new(Fault::Lane, said(&error)));
         }
     }
     if !replies.buffer.is_empty() {
@@ -102,19 +104,29 @@ fn error_text(frame: &[u8]) -> Option<String> {
     }
 }
 
-/// The server's own text names no secret: Redis never repeats a password.
+/// What the server said, without the arguments that some servers repeat: one of them is the password.
+fn said(error: &str) -> String {
+    let words = error.split(", with args").next().unwrap_or_default();
+    words.chars().filter(|c| !c.is_control()).take(MAX_QUOTE).collect()
+}
+
 fn login_refused(endpoint: &Endpoint, error: &str) -> Unavailable {
     let code = error.split(' ').next().unwrap_or_default();
+    let mut said = said(error);
+    if endpoint.login.as_ref().is_some_and(|l| said.contains(l.password.as_str())) {
+        said = code.to_owned();
+    }
     let fault = match code {
         "WRONGPASS" | "NOAUTH" | "NOPERM" => Fault::Auth,
         "LOADING" | "MASTERDOWN" | "READONLY" | "BUSY" => Fault::Network,
-        _ if error.contains("max") && error.contains("exceeded") || error.contains("max number of clients") => {
-            Fault::Network
+        _ if said.contains("max") && (said.contains("exceeded") || said.contains("clients")) => Fault::Network,
+        _ if said.contains("unknown command") => {
+            said = "it does not know HELLO, so it is older than Redis 6".into();
+            Fault::Protocol
         }
-        _ if error.contains("AUTH") => Fault::Auth,
+        _ if said.contains("AUTH") => Fault::Auth,
         _ => Fault::Protocol,
     };
-    let said: String = error.chars().filter(|c| !c.is_control()).take(200).collect();
     Unavailable::new(fault, format!("{} said: {said}", endpoint.address()))
 }
 
@@ -134,4 +146,50 @@ fn version_of(hello: &[u8]) -> Option<String> {
         walk.skip_value()?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::upstream::Login;
+
+    fn endpoint() -> Endpoint {
+        Endpoint {
+            host: "db.example".into(),
+            port: 6379,
+            tls: None,
+            login: Some(Login { user: "default".into(), password: Zeroizing::new("hunter22".into()) }),
+            connect_timeout: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn a_server_that_repeats_the_password_is_not_quoted() {
+        for text in [
+            "ERR unknown command 'HELLO', with args beginning with: '2' 'AUTH' 'default' 'hunter22' ",
+            "ERR I do not like hunter22",
+            "WRONGPASS hunter22 is wrong",
+        ] {
+            let shown = login_refused(&endpoint(), text).to_string();
+            assert!(!shown.contains("hunter22"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fault_tells_what_a_client_should_do() {
+        for (text, fault) in [
+            ("WRONGPASS invalid username-password pair or user is disabled.", Fault::Auth),
+            ("NOAUTH HELLO must be called with the client already authenticated", Fault::Auth),
+            ("LOADING Redis is loading the dataset in memory", Fault::Network),
+            ("ERR max number of clients reached", Fault::Network),
+            ("ERR max concurrent connections exceeded", Fault::Network),
+            ("ERR unknown command `HELLO`, with args beginning with: `3`, ", Fault::Protocol),
+        ] {
+            assert_eq!(login_refused(&endpoint(), text).fault, fault, "{text}");
+        }
+    }
 }

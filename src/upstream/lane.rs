@@ -18,6 +18,10 @@ use crate::transform::{Control, PushKind, ReplyPlan, Wire, push_kind};
 /// TLS handshake per command.
 const RETIRE_AFTER: Duration = Duration::from_secs(1);
 
+/// So many bytes waiting for the socket are enough: a slow upstream must not fill our memory.
+const PAUSE_AT: usize = 8 * 1024 * 1024;
+const RESUME_AT: usize = 1024 * 1024;
+
 /// Errors that say: this connection, or this address, is no longer the right one.
 const RETIRING: [&[u8]; 4] = [b"-READONLY ", b"-MASTERDOWN ", b"-NOAUTH ", b"-WRONGPASS "];
 
@@ -95,6 +99,8 @@ struct State {
     closing: Closing,
     subscribed: bool,
     monitoring: bool,
+    /// Clients that wait for the outgoing bytes to become fewer.
+    held_up: Vec<Waker>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -127,6 +133,7 @@ impl Lane {
                 closing: Closing::No,
                 subscribed: false,
                 monitoring: false,
+                held_up: Vec::new(),
             }),
         })
     }
@@ -164,6 +171,17 @@ impl Lane {
         if let Some(waker) = &self.state.borrow().waker {
             waker.wake_by_ref();
         }
+    }
+
+    /// Is so much waiting to be written that further requests have to wait? Then `waker` is told
+    /// when that is over, or when the lane is.
+    pub fn holds_up(&self, waker: impl FnOnce() -> Option<Waker>) -> bool {
+        let mut state = self.state.borrow_mut();
+        if state.wire.len() < PAUSE_AT || matches!(state.phase, Phase::Dead) {
+            return false;
+        }
+        state.held_up.extend(waker());
+        true
     }
 
     /// Can it take further requests?
@@ -214,6 +232,13 @@ impl Lane {
         self.state.borrow_mut().phase = Phase::Ready { since: Instant::now() };
     }
 
+    /// May we ask for a sign of life? Not while a slow or blocking command is pending, and not where
+    /// lines come that the answer could not be told from.
+    pub(super) fn may_ping(&self) -> bool {
+        let state = self.state.borrow();
+        state.pending.is_empty() && !state.monitoring
+    }
+
     /// How long it has been in use; `None` if it never was.
     pub(super) fn age(&self) -> Option<Duration> {
         match self.state.borrow().phase {
@@ -240,6 +265,9 @@ impl Lane {
         let (taken, result) = write(state.wire.bytes());
         state.wire.advance(taken);
         state.written += taken as u64;
+        if state.wire.len() < RESUME_AT {
+            state.held_up.drain(..).for_each(Waker::wake);
+        }
         Some(result)
     }
 
@@ -310,6 +338,7 @@ impl Lane {
             let mut state = self.state.borrow_mut();
             state.phase = Phase::Dead;
             state.wire = Wire::default();
+            state.held_up.drain(..).for_each(Waker::wake);
             (std::mem::take(&mut state.pending), state.written)
         };
         for request in pending {

@@ -1,0 +1,42 @@
+# Everything a fresh Debian machine with Rust needs: each target does its own set-up, and the second run is fast.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup lint deny bench soak clean
+
+# rustup's place, for a shell whose PATH does not have it yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build, start a TLS Redis and Waxseal in front of it, show a value read through it and read raw
+	@scripts/setup-redis.sh
+	cargo build --release
+	target/release/waxseal demo
+
+test: setup ## all tests, with real clients (redis-py, hiredis, ioredis, node-redis, the redis crate)
+	@scripts/run-tests.sh
+
+setup: ## what the tests need: redis-server, the Python and Node clients
+	@scripts/setup-redis.sh
+	@scripts/setup-python.sh
+	@scripts/setup-node.sh
+
+lint: ## formatting, clippy without warnings, cargo-deny
+	cargo fmt --all -- --check
+	cargo clippy --all-targets -- -D warnings
+	@scripts/deny.sh
+
+deny: ## licences, banned and duplicate crates, sources, advisories
+	@scripts/deny.sh
+
+bench: ## the benchmarks of benches/
+	cargo bench
+
+soak: setup ## the long test: many clients, connections cut at random (WAXSEAL_SOAK_SECONDS, default 600)
+	WAXSEAL_SOAK_SECONDS=$${WAXSEAL_SOAK_SECONDS:-600} cargo test --release --test chaos -- --nocapture
+
+clean: ## removes what the targets above made
+	rm -rf .venv .work tests/node/node_modules
+	cargo clean
