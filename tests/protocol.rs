@@ -196,6 +196,11 @@ fn hello_auth_and_names() {
     pair.same(b"CLIENT REPLY OFF\r\nPING\r\nSET open:r 1\r\nCLIENT REPLY ON\r\nGET open:r\r\n");
     pair.same(b"PING\r\nQUIT\r\nPING\r\n");
 
+    // Which version the server is, a worker learns from its first upstream connection.
+    for _ in 0..8 {
+        pair.sidecar.connect().run("GET open:a");
+        pair.sidecar.connect3().run("GET open:a");
+    }
     for version in ["2", "3"] {
         let hello = format!("HELLO {version} AUTH default {PASSWORD} SETNAME app");
         let (mut through, mut direct) = (pair.sidecar.connect(), Raw::tcp(pair.upstream.plain_port));

@@ -57,7 +57,10 @@ fn unhealthy(text: &str) -> ExitCode {
 fn parse(text: &str) -> Option<ListenAddress> {
     match text.strip_prefix("unix:") {
         Some(path) => Some(ListenAddress::Unix(PathBuf::from(path))),
-        None => text.parse().ok().map(ListenAddress::Tcp),
+        None => {
+            let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
+            text.parse().ok().map(ListenAddress::Tcp)
+        }
     }
 }
 
@@ -198,6 +201,7 @@ mod tests {
     fn addresses_of_flags() {
         assert_eq!(parse("unix:/a"), Some(ListenAddress::Unix("/a".into())));
         assert_eq!(parse("127.0.0.1:1"), Some(ListenAddress::Tcp("127.0.0.1:1".parse().unwrap())));
+        assert_eq!(parse("localhost:1"), parse("127.0.0.1:1"));
         assert_eq!(parse("nonsense"), None);
         assert_eq!(reachable("0.0.0.0:5".parse().unwrap()), "127.0.0.1:5".parse().unwrap());
     }

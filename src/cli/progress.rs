@@ -85,10 +85,17 @@ fn line(mark: &str, name: &str, took: Duration, note: &str) -> String {
     text
 }
 
-/// `0.3 ms`, `12 ms`.
+/// `0.08 ms`, `1.2 ms`, `12 ms`: two digits tell enough.
 pub(super) fn milliseconds(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
-    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+    let digits = if ms < 1.0 {
+        2
+    } else if ms < 10.0 {
+        1
+    } else {
+        0
+    };
+    format!("{ms:.digits$} ms")
 }
 
 #[cfg(test)]
@@ -99,7 +106,7 @@ mod tests {
     fn times_stand_in_a_column() {
         let short = line("✓", "keys", Duration::from_micros(300), "");
         let long = line("✓", "a redis-server with TLS", Duration::from_millis(1234), "on port 1");
-        assert_eq!(short, "  ✓ keys                                  0.3 ms\n");
+        assert_eq!(short, "  ✓ keys                                 0.30 ms\n");
         assert_eq!(long, "  ✓ a redis-server with TLS              1234 ms  on port 1\n");
     }
 }

@@ -15,7 +15,6 @@ const KEEP_CAPACITY: usize = 16 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub struct OutOfOrder;
 
-#[derive(Debug)]
 enum Slot {
     /// Due from upstream.
     Waiting { muted: bool },
@@ -23,13 +22,15 @@ enum Slot {
     Ready(Bytes),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ReplyQueue {
     out: BytesMut,
     slots: VecDeque<Slot>,
     /// Sequence number of the front slot.
     front: u64,
     waiting: usize,
+    /// Bytes in slots that are ready.
+    held: usize,
 }
 
 impl ReplyQueue {
@@ -53,6 +54,7 @@ impl ReplyQueue {
         } else {
             let mut bytes = BytesMut::new();
             write(&mut bytes);
+            self.held += bytes.len();
             self.slots.push_back(Slot::Ready(bytes.freeze()));
         }
     }
@@ -71,6 +73,7 @@ impl ReplyQueue {
             self.waiting -= 1;
             while let Some(Slot::Ready(bytes)) = self.slots.front() {
                 self.out.extend_from_slice(bytes);
+                self.held -= bytes.len();
                 self.pop();
             }
         }
@@ -98,6 +101,11 @@ impl ReplyQueue {
 
     pub fn buffered(&self) -> usize {
         self.out.len()
+    }
+
+    /// Bytes of answers that wait behind a reply that is due.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// The first `n` bytes were written to the client.

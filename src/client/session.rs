@@ -22,7 +22,6 @@ pub enum Replies {
     SkipNext,
 }
 
-#[derive(Debug)]
 pub struct Session {
     pub id: u64,
     pub proto: Proto,
@@ -90,7 +89,7 @@ impl Session {
 }
 
 /// What the server has confirmed, and what it has yet to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Subscriptions {
     channels: HashSet<Bytes>,
     patterns: HashSet<Bytes>,

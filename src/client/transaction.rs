@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::transform::{ReplyPlan, Wire};
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum Tx {
     #[default]
     None,
@@ -42,7 +42,7 @@ impl Tx {
 }
 
 /// MULTI and what followed it, sealed, not yet sent.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Block {
     pub wire: Wire,
     pub entries: Vec<Entry>,
@@ -50,7 +50,6 @@ pub struct Block {
 }
 
 /// One command of a block.
-#[derive(Debug)]
 pub enum Entry {
     Queued(ReplyPlan),
     /// The error that takes the place of QUEUED.

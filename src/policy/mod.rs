@@ -19,9 +19,9 @@ pub use refusal::Refusal;
 use crate::command::{Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Request, Verdict};
 use rules::{Rule, RuleSet};
 
-/// Pub/sub channels on which the server itself reports key events. Their payload is made by the
-/// server, so no rule covers them.
-const KEYSPACE_CHANNEL_PREFIX: &[u8] = b"__key";
+/// Pub/sub channels on which the server itself reports key events: `__keyspace@0__:key` and
+/// `__keyevent@0__:event`. Their payload is made by the server, so no rule opens it.
+const KEY_EVENTS: [&[u8]; 2] = [b"__keyspace@", b"__keyevent@"];
 
 /// Everything that is decided per request. Immutable: a reload makes a new one.
 #[derive(Debug)]
@@ -105,7 +105,8 @@ impl Policy {
         // A pattern of channels names no channel: which messages it brings is known when they come.
         for channel in scratch.channels.iter().filter(|c| !c.pattern) {
             let Some(name) = request.args().get(channel.at) else { return Err(unclear) };
-            let rule = self.channel_rule(name);
+            // What a client publishes is sealed even there: the server's own reports do not come from it.
+            let rule = self.rules.find(name);
             protected = protected.or(rule);
             scratch.hits.push(KeyHit { position: channel.at, rule: rule.map(|r| r.index) });
         }
@@ -122,9 +123,9 @@ impl Policy {
         Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some() })
     }
 
-    /// The rule of a pub/sub channel.
-    pub fn channel_rule(&self, channel: &[u8]) -> Option<&Rule> {
-        if channel.starts_with(KEYSPACE_CHANNEL_PREFIX) {
+    /// The rule by which messages that come on a pub/sub channel are opened.
+    pub fn message_rule(&self, channel: &[u8]) -> Option<&Rule> {
+        if KEY_EVENTS.iter().any(|prefix| channel.starts_with(prefix)) {
             return None;
         }
         self.rules.find(channel)

@@ -27,9 +27,9 @@ pub const MAX_REPLY_DEPTH: usize = 512;
 /// The most elements (or pairs) that one aggregate of a reply may declare: the most that a Redis list can hold.
 pub const MAX_REPLY_COUNT: u64 = u32::MAX as u64;
 
-/// The longest line of a reply, in bytes, type byte included. Status and error replies are one line, and an error
-/// can quote a script's message at length.
-pub const MAX_REPLY_LINE: usize = 64 * 1024;
+/// The longest line of a reply, in bytes, type byte included. Status and error replies are short, but a line of
+/// MONITOR shows whole commands, their values included.
+pub const MAX_REPLY_LINE: usize = 64 * 1024 * 1024;
 
 /// What a client may send in one request. Sizes in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -47,7 +47,7 @@ impl Attached {
         matches!(self, Self::Alone { .. })
     }
 
-    fn taint(&mut self) {
+    pub fn taint(&mut self) {
         if let Self::Alone { tainted, .. } = self {
             *tainted = true;
         }
@@ -65,20 +65,21 @@ impl Desk {
     }
 
     pub(super) fn attach_to(&mut self, key: LaneKey, need: Need) -> Result<Rc<Lane>, Hold> {
-        let (waiting, holds) = {
+        let (waiting, holds, subscribed) = {
             let inner = self.sink.inner();
-            (inner.queue.waiting(), inner.session.holds_lane())
+            let session = &inner.session;
+            (inner.queue.waiting(), session.holds_lane(), session.subscriptions.hold_lane())
         };
+        if let (Attached::Alone { pinned, .. }, false) = (&self.attached, subscribed) {
+            // Without a subscription, arrays are replies again.
+            pinned.lane().set_subscribed(false);
+        }
         if holds {
             if need == Need::Exclusive {
                 self.attached.taint();
             }
             // The lane's death ends such a client, so a lane is there.
             return self.attached.lane().cloned().ok_or(Hold::Stall);
-        }
-        if let Attached::Alone { pinned, .. } = &self.attached {
-            // Not holding the lane, the client has no subscription left: arrays are replies again.
-            pinned.lane().set_subscribed(false);
         }
         if self.worker.shared.dedicated {
             return self.attach_own(key, need, waiting);

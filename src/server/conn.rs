@@ -90,7 +90,6 @@ impl Conn {
         } else {
             self.desk.detach();
         }
-        self.desk.sink.close_account();
         end
     }
 
@@ -101,17 +100,19 @@ impl Conn {
                 Ok(progress) => progress,
                 Err(_) => return Poll::Ready(End::Client),
             };
-            if let Some(end) = self.is_over() {
-                return Poll::Ready(end);
-            }
             progress |= self.backlog();
             match self.read(cx) {
                 Ok(more) => progress |= more,
                 Err(end) => return Poll::Ready(end),
             }
+            if let Some(end) = self.is_over() {
+                return Poll::Ready(end);
+            }
             if !progress {
                 // Only now is it certain that no more input is there already.
-                self.desk.promote_block();
+                if self.desk.promote_block() {
+                    continue;
+                }
                 self.desk.release_if_idle();
                 return Poll::Pending;
             }
@@ -155,7 +156,7 @@ impl Conn {
         if inner.session.ended && settled {
             inner.end_with(End::Said);
         }
-        if self.eof && settled {
+        if self.eof && settled && !self.stalled {
             inner.end_with(End::Client);
         }
         if self.desk.worker.draining() && settled && !inner.session.tx.in_multi() {
@@ -170,7 +171,7 @@ impl Conn {
         inner.end.is_some()
             || inner.session.ended
             || inner.queue.unsettled() >= self.desk.worker.shared.bounds.client_window
-            || inner.queue.buffered() >= OUTPUT_PAUSE
+            || inner.queue.buffered() + inner.queue.held() >= OUTPUT_PAUSE
             || (self.desk.worker.draining() && !inner.session.tx.in_multi())
     }
 
@@ -233,6 +234,7 @@ impl Conn {
 
     /// Answered in its place, then the connection ends, as in Redis. HTTP is not answered at all.
     fn protocol_error(&mut self, reply: Option<Vec<u8>>) {
+        self.desk.end_block(|_| {});
         let mut inner = self.desk.sink.inner();
         match reply {
             Some(text) => {
@@ -313,6 +315,7 @@ impl Conn {
     /// for somebody who may have left; other replies are still given.
     fn end_of_input(&mut self) -> Result<bool, End> {
         self.eof = true;
+        self.desk.leaving = true;
         let inner = self.desk.sink.inner();
         if self.desk.attached.is_alone()
             || inner.session.holds_lane()

@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::client::{self, About, Answer, ClientInfo, Session, Tx, wrong_arity};
 use crate::command::{Lane, Request, Spec, check_arity};
 use crate::policy::{Limiter, Refusal, Scratch};
-use crate::resp::{RawRequest, encode};
+use crate::resp::{Proto, RawRequest, encode};
 use crate::transform::{Control, ReplyPlan};
 use crate::upstream::{Class, Downstream, Frames};
 
@@ -50,12 +50,16 @@ pub(super) struct Desk {
     limiter: Option<Limiter>,
     /// The request at hand has taken its token already.
     charged: bool,
+    /// The client has closed its sending side and may be gone.
+    pub leaving: bool,
 }
 
 /// What may be said before a login.
 const BEFORE_LOGIN: [&str; 4] = ["auth", "hello", "quit", "reset"];
-/// The handshake that client libraries do is not counted against the rate limit.
-const NOT_LIMITED: [&str; 9] = ["auth", "hello", "ping", "echo", "info", "select", "quit", "reset", "config|get"];
+/// The handshake that client libraries do is not counted against the rate limit; nor are the ends
+/// of a transaction: its commands would run one by one, or the client would stay inside it.
+const NOT_LIMITED: [&str; 12] =
+    ["multi", "auth", "hello", "ping", "echo", "info", "select", "quit", "reset", "config|get", "exec", "discard"];
 
 impl Desk {
     pub fn new(sink: Rc<Sink>, worker: Rc<Worker>, info: std::sync::Arc<ClientInfo>) -> Self {
@@ -70,6 +74,7 @@ impl Desk {
             scratch: Scratch::default(),
             limiter,
             charged: false,
+            leaving: false,
         }
     }
 
@@ -114,6 +119,12 @@ impl Desk {
             Lane::Shared | Lane::Never(_) => self.forward(request, Need::Shared),
             Lane::Blocking | Lane::BlockingIfOption => {
                 let waits = spec.may_block(request.args()) && !self.sink.inner().session.tx.in_multi();
+                if waits && self.leaving {
+                    // It would take an element for nobody.
+                    return Err(
+                        Refusal::Mode { command: spec.name, why: "is not run for a client that has left" }.into()
+                    );
+                }
                 self.forward(request, if waits { Need::Pinned(Class::Blocking) } else { Need::Shared })
             }
         }
@@ -138,18 +149,18 @@ impl Desk {
             ));
         }
         let subscription = request.spec().is_some_and(|s| s.lane == Lane::Subscribe);
-        if subscription || matches!(name, "ping" | "quit" | "reset") {
+        if subscription || matches!(name, "quit" | "reset") {
             return Ok(());
         }
-        if session.is_subscriber() {
+        // RESP2 treats subscribers differently. Whether this is one is known when all is confirmed.
+        if session.proto == Proto::Resp2 && session.subscriptions.in_flight > 0 && waiting {
+            return Err(Hold::Stall);
+        }
+        if session.is_subscriber() && name != "ping" {
             return Err(Hold::Refuse(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
                 if name.is_empty() { "command" } else { name }
             )));
-        }
-        // Whether this client is a subscriber now is known when the confirmations are in.
-        if session.subscriptions.in_flight > 0 && waiting {
-            return Err(Hold::Stall);
         }
         Ok(())
     }
@@ -269,7 +280,10 @@ impl Desk {
         if let Some(lane) = self.attached.lane() {
             lane.set_monitoring();
         }
-        self.sink.inner().session.monitoring = true;
+        self.attached.taint();
+        let mut inner = self.sink.inner();
+        inner.session.monitoring = true;
+        inner.starting_monitor = true;
         Ok(())
     }
 
@@ -283,11 +297,13 @@ impl Desk {
             (inner.session.tx.in_multi(), inner.queue.waiting() > 0, inner.session.holds_lane())
         };
         match spec.name {
-            "quit" => {}
+            // What was gathered is given up; its replies come first.
+            "quit" => _ = self.end_block(|_| {}),
             "reset" => {
                 if waiting {
                     return Err(Hold::Stall);
                 }
+                self.end_block(|_| {});
                 if holds {
                     self.abandon();
                 }
@@ -318,8 +334,8 @@ impl Desk {
     fn answer(&mut self, spec: &'static Spec, request: &Request<'_>) {
         let mut guard = self.sink.inner();
         let inner = &mut *guard;
-        // CLIENT REPLY decides about later commands, and answers for itself.
-        let muted = spec.name != "client|reply" && inner.session.is_muted();
+        // CLIENT REPLY decides about later commands and answers for itself; RESET ends its effect.
+        let muted = !matches!(spec.name, "client|reply" | "reset") && inner.session.is_muted();
         let (session, worker, info) = (&mut inner.session, &self.worker, &self.info);
         if muted {
             respond(worker, info, spec, request, session, &mut BytesMut::new());

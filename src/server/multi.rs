@@ -21,15 +21,32 @@ const OK: &[u8] = b"+OK\r\n";
 impl Desk {
     pub(super) fn transaction(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
         if !check_arity(spec, request.args().len()) {
-            return Err(Hold::Refuse(wrong_arity(spec.name)));
+            return self.malformed(spec);
         }
         match spec.name {
             "multi" => self.multi(request),
             "exec" => self.exec(request),
-            "discard" => self.discard(request),
+            "discard" => self.discard(),
             "watch" => self.watch(request),
             _ => self.unwatch(request),
         }
+    }
+
+    /// Wrong number of arguments. An EXEC ends the transaction all the same, as in Redis.
+    fn malformed(&mut self, spec: &'static Spec) -> Result<(), Hold> {
+        let text = wrong_arity(spec.name);
+        if spec.name != "exec" || !self.sink.inner().session.tx.in_multi() {
+            return Err(Hold::Refuse(text));
+        }
+        let text = format!("EXECABORT Transaction discarded because of: {text}");
+        if self.end_block(|out| encode::error(out, &text)) {
+            return Ok(());
+        }
+        if matches!(self.sink.inner().session.tx, Tx::Doomed(_)) {
+            self.sink.inner().session.tx = Tx::None;
+            return Err(Hold::Refuse(text));
+        }
+        self.discard_queued(Bytes::from(format!("-{text}\r\n")))
     }
 
     fn multi(&mut self, request: &Request<'_>) -> Result<(), Hold> {
@@ -42,7 +59,7 @@ impl Desk {
             return self.say_error_in_multi("ERR MULTI calls can not be nested");
         }
         if holds || self.worker.shared.dedicated {
-            self.forward(request, Need::Shared)?;
+            self.start_on_lane(request)?;
             self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), refused: false };
             return Ok(());
         }
@@ -69,8 +86,7 @@ impl Desk {
         let mut planned = None;
         lane.send(&self.owner, seq, Frames::One, |wire| {
             planned = Some(seal(wire)?);
-            // What comes now is QUEUED, or the server's refusal.
-            Ok::<_, Refusal>(ReplyPlan::Raw)
+            Ok::<_, Refusal>(ReplyPlan::Queued)
         })?;
         self.expect(1);
         if let (Tx::Queued { plans, .. }, Some(plan)) = (&mut self.sink.inner().session.tx, planned) {
@@ -104,7 +120,7 @@ impl Desk {
                 Err(Hold::Refuse(ABORTED.into()))
             }
             State::Gathering { refused: true } => {
-                self.answer_block(|out| encode::error(out, ABORTED));
+                self.end_block(|out| encode::error(out, ABORTED));
                 Ok(())
             }
             State::Gathering { refused: false } => self.send_block(request),
@@ -118,7 +134,7 @@ impl Desk {
             Ok(lane) => lane,
             Err(Hold::Stall) => return Err(Hold::Stall),
             Err(Hold::Refuse(text)) => {
-                self.answer_block(|out| encode::error(out, text));
+                self.end_block(|out| encode::error(out, text));
                 return Ok(());
             }
         };
@@ -137,12 +153,12 @@ impl Desk {
     fn place(&mut self, entries: Vec<Entry>) -> (Vec<(u64, ReplyPlan)>, Vec<ReplyPlan>) {
         let mut replies = Vec::with_capacity(entries.len() + 2);
         let mut plans = Vec::with_capacity(entries.len());
-        replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Raw));
+        replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Started));
         self.expect(1);
         for entry in entries {
             match entry {
                 Entry::Queued(plan) => {
-                    replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Raw));
+                    replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Queued));
                     self.expect(1);
                     plans.push(plan);
                 }
@@ -152,7 +168,24 @@ impl Desk {
         (replies, plans)
     }
 
+    /// MULTI on the lane that the client has for itself.
+    fn start_on_lane(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+        let worker = self.worker.clone();
+        let lane = self.attach(Need::Shared)?;
+        let seq = self.sink.inner().queue.next_seq();
+        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
+        lane.send(&self.owner, seq, Frames::One, |wire| {
+            worker.transform.borrow_mut().seal(&admitted, wire)?;
+            Ok::<_, Refusal>(ReplyPlan::Started)
+        })?;
+        self.expect(1);
+        Ok(())
+    }
+
     fn finish_queued(&mut self, request: &Request<'_>, refused: bool) -> Result<(), Hold> {
+        if refused {
+            return self.discard_queued(Bytes::from(format!("-{ABORTED}\r\n")));
+        }
         let plans = match &mut self.sink.inner().session.tx {
             Tx::Queued { plans, .. } => std::mem::take(plans),
             _ => Vec::new(),
@@ -162,10 +195,6 @@ impl Desk {
         let seq = self.sink.inner().queue.next_seq();
         let admitted = worker.policy().admit(*request, &mut self.scratch)?;
         lane.send(&self.owner, seq, Frames::One, |wire| {
-            if refused {
-                wire.control(Control::Discard);
-                return Ok(ReplyPlan::Replace(Bytes::from(format!("-{ABORTED}\r\n"))));
-            }
             worker.transform.borrow_mut().seal(&admitted, wire)?;
             Ok::<_, Refusal>(ReplyPlan::Exec(plans))
         })?;
@@ -174,7 +203,20 @@ impl Desk {
         Ok(())
     }
 
-    fn discard(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+    /// Ends a transaction upstream without running it; the client is told `answer`.
+    fn discard_queued(&mut self, answer: Bytes) -> Result<(), Hold> {
+        let lane = self.attach(Need::Shared)?;
+        let seq = self.sink.inner().queue.next_seq();
+        lane.send(&self.owner, seq, Frames::One, |wire| {
+            wire.control(Control::Discard);
+            Ok::<_, Refusal>(ReplyPlan::Replace(answer))
+        })?;
+        self.expect(1);
+        self.sink.inner().session.tx = Tx::None;
+        Ok(())
+    }
+
+    fn discard(&mut self) -> Result<(), Hold> {
         let state = {
             let inner = self.sink.inner();
             match &inner.session.tx {
@@ -191,16 +233,10 @@ impl Desk {
                 Ok(())
             }
             State::Gathering { .. } => {
-                self.answer_block(|out| out.extend_from_slice(OK));
+                self.end_block(|out| out.extend_from_slice(OK));
                 Ok(())
             }
-            State::Queued { .. } => {
-                // Sent as the client sent it, outside of the queue of the transaction.
-                self.sink.inner().session.tx = Tx::Watching;
-                let sent = self.forward(request, Need::Shared);
-                self.sink.inner().session.tx = Tx::None;
-                sent
-            }
+            State::Queued { .. } => self.discard_queued(Bytes::from_static(OK)),
         }
     }
 
@@ -253,9 +289,9 @@ impl Desk {
         }
     }
 
-    /// Answers a gathered block here: nothing of it goes upstream.
-    fn answer_block(&mut self, last: impl FnOnce(&mut bytes::BytesMut)) {
-        let Some(block) = self.take_block() else { return };
+    /// Answers a gathered block here: nothing of it goes upstream. `false` if there is none.
+    pub(super) fn end_block(&mut self, last: impl FnOnce(&mut bytes::BytesMut)) -> bool {
+        let Some(block) = self.take_block() else { return false };
         self.say(|out| out.extend_from_slice(OK));
         for entry in &block.entries {
             self.say(|out| match entry {
@@ -264,6 +300,7 @@ impl Desk {
             });
         }
         self.say(last);
+        true
     }
 
     /// Is the gathered block as large as it may get?
@@ -276,23 +313,29 @@ impl Desk {
 
     /// More input is needed to complete the block: it moves to a lane of its own, so that the
     /// client gets its OK and QUEUED. Waits until earlier replies are in.
-    pub(super) fn promote_block(&mut self) {
+    ///
+    /// `true` if the client was told something.
+    pub(super) fn promote_block(&mut self) -> bool {
         {
             let inner = self.sink.inner();
             if !matches!(inner.session.tx, Tx::Gathering(_)) || inner.queue.waiting() > 0 {
-                return;
+                return false;
             }
         }
         let lane = match self.attach(Need::Pinned(Class::Transaction)) {
             Ok(lane) => lane,
-            Err(Hold::Stall) => return,
-            Err(Hold::Refuse(text)) => return self.doom_block(text),
+            Err(Hold::Stall) => return false,
+            Err(Hold::Refuse(text)) => {
+                self.doom_block(text);
+                return true;
+            }
         };
-        let Some(block) = self.take_block() else { return };
+        let Some(block) = self.take_block() else { return false };
         let (replies, plans) = self.place(block.entries);
         lane.send_block(&self.owner, block.wire, replies);
         self.sink.inner().session.tx = Tx::Queued { plans, refused: block.refused };
         lane.wake();
+        true
     }
 
     /// Inside MULTI comes something that must not run on a lane that others share, or that is used again.

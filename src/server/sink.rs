@@ -54,6 +54,10 @@ pub(super) struct Inner {
     /// When the client last took something, or had nothing to take.
     pub drained: Instant,
     waker: Option<Waker>,
+    /// Something was waiting for the client before the last reply came.
+    behind: bool,
+    /// MONITOR was sent and not answered yet.
+    pub starting_monitor: bool,
     /// Bytes of requests that are not complete or have to wait.
     pub input: usize,
     accounted: usize,
@@ -73,6 +77,8 @@ impl Sink {
             subscribing: VecDeque::new(),
             drained: Instant::now(),
             waker: None,
+            behind: false,
+            starting_monitor: false,
             input: 0,
             accounted: 0,
         };
@@ -119,11 +125,13 @@ impl Sink {
 
     fn settle(&self, inner: &mut Inner) {
         let output = inner.queue.buffered();
-        let buffered = output + inner.input;
+        let buffered = output + inner.queue.held() + inner.input;
         let bounds = &self.worker.shared.bounds;
-        if output > bounds.client_output {
+        // One reply alone may be larger: a client that was up to date is not slow.
+        if output > bounds.client_output && inner.behind {
             inner.end_with(End::SlowReader);
         }
+        inner.behind = output > 0;
         if buffered.abs_diff(inner.accounted) < ACCOUNT_STEP {
             return;
         }
@@ -152,8 +160,20 @@ impl Sink {
 }
 
 impl Inner {
+    /// The first reason counts, but a client that is to get its last replies and does not take them
+    /// is cut like any other.
     pub fn end_with(&mut self, why: End) {
-        self.end.get_or_insert(why);
+        match self.end {
+            Some(before) if !before.flushes() || why.flushes() => {}
+            _ => self.end = Some(why),
+        }
+    }
+
+    /// Something is about to be written for the client. From here on it has time to take it.
+    fn start_clock(&mut self) {
+        if self.queue.buffered() == 0 {
+            self.drained = Instant::now();
+        }
     }
 
     /// A reply to SUBSCRIBE or its like: what is subscribed now?
@@ -184,7 +204,20 @@ impl Downstream for Sink {
         if inner.end.is_some() {
             return;
         }
+        inner.start_clock();
         inner.note_subscription(seq, frame, last);
+        if std::mem::take(&mut inner.starting_monitor) && frame.first() == Some(&b'-') {
+            inner.session.monitoring = false;
+        }
+        if plan.is_broken_by(frame) {
+            if frame.first() == Some(&b'-') {
+                // The reason is worth telling before the end.
+                let _ = inner.queue.fill(seq, last, |out| out.extend_from_slice(frame));
+            }
+            tracing::error!(target: "waxseal::server", "the upstream did not take a transaction; the client is cut");
+            inner.end_with(End::Upstream);
+            return self.taken(guard, Ok(()));
+        }
         if let Some(db) = inner.session.selecting.take()
             && frame.first() == Some(&b'+')
         {
@@ -202,6 +235,7 @@ impl Downstream for Sink {
         if inner.end.is_some() {
             return;
         }
+        inner.start_clock();
         let outcome = inner.queue.fill(seq, last, |out| out.extend_from_slice(bytes));
         self.taken(inner, outcome);
     }
@@ -213,6 +247,7 @@ impl Downstream for Sink {
             return;
         }
         let proto = inner.session.proto;
+        inner.start_clock();
         inner.queue.push(|out| self.worker.transform.borrow_mut().open_push(frame, proto, out));
         self.taken(guard, Ok(()));
     }
@@ -222,8 +257,10 @@ impl Downstream for Sink {
         if inner.end.is_some() {
             return;
         }
+        inner.start_clock();
         inner.end_subscribing(seq);
         inner.session.selecting = None;
+        inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
         let outcome = match failure {
             Failure::Unsent(why) => inner.queue.fill(seq, true, |out| encode::error(out, why.to_string())),
             Failure::Unknown => {

@@ -20,7 +20,7 @@ use super::conn::{ClientIo, Conn};
 use super::dispatch::Desk;
 use super::listen::Bound;
 use super::sink::{End, Sink};
-use crate::client::{Registry, Secrets, Session};
+use crate::client::{ClientInfo, Registry, Secrets, Session};
 use crate::crypto::{Cipher, Keyring};
 use crate::policy::{Policy, TokenBucket};
 use crate::transform::Transform;
@@ -138,10 +138,11 @@ impl Worker {
     }
 
     async fn serve(self: Rc<Self>, accepted: Accepted, load: Arc<AtomicUsize>) {
+        // Dropped in whatever way this ends, a panic included.
+        let _place = Place(load);
         if let Err(error) = self.clone().serve_client(accepted).await {
             tracing::debug!(target: "waxseal::server", "a connection could not be set up: {error}");
         }
-        load.fetch_sub(1, Ordering::Relaxed);
     }
 
     async fn serve_client(self: Rc<Self>, accepted: Accepted) -> io::Result<()> {
@@ -159,9 +160,8 @@ impl Worker {
         let info = self.shared.registry.join(address, local);
         let sink = Sink::new(Session::new(info.id, !self.shared.secrets.required), self.clone());
         self.sinks.borrow_mut().insert(info.id, Rc::downgrade(&sink));
+        let _membership = Membership { worker: self.clone(), info: info.clone(), sink: sink.clone() };
         let end = Conn::new(io, Desk::new(sink, self.clone(), info.clone())).run().await;
-        self.sinks.borrow_mut().remove(&info.id);
-        self.shared.registry.leave(&info);
         match end {
             End::SlowReader | End::Budget | End::Order => {
                 tracing::warn!(target: "waxseal::server", client = info.id, "a client was cut: {}", why(end));
@@ -171,6 +171,30 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+/// One connection's share of its worker's load.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A client in the lists of its worker and of the process.
+struct Membership {
+    worker: Rc<Worker>,
+    info: Arc<ClientInfo>,
+    sink: Rc<Sink>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.worker.sinks.borrow_mut().remove(&self.info.id);
+        self.worker.shared.registry.leave(&self.info);
+        self.sink.close_account();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules;
 
 /// A reply's shape and the places of the sealed values in it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum ReplyPlan {
     /// No rule touches it: the bytes pass as they came.
     #[default]
@@ -29,6 +29,10 @@ pub enum ReplyPlan {
     FieldScan(Owned),
     /// INFO, whose topology the client must not follow.
     Info,
+    /// The answer to MULTI: anything but OK means that what follows runs outside of a transaction.
+    Started,
+    /// The answer to a command inside MULTI: QUEUED, or the server's refusal.
+    Queued,
     /// EXEC: one plan per queued command.
     Exec(Vec<ReplyPlan>),
     /// The reply is of no interest; the client gets these bytes.
@@ -36,10 +40,22 @@ pub enum ReplyPlan {
 }
 
 /// A [`Scope`] that outlives its request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Owned {
     kind: ScopeKind,
     id: Bytes,
+}
+
+impl ReplyPlan {
+    /// Does `frame` show that the server is not in the transaction that the plan takes for granted?
+    /// What follows on this connection is then not what was planned.
+    pub fn is_broken_by(&self, frame: &[u8]) -> bool {
+        match self {
+            Self::Started => frame != b"+OK\r\n",
+            Self::Queued => frame != b"+QUEUED\r\n" && frame.first() != Some(&b'-'),
+            _ => false,
+        }
+    }
 }
 
 impl Owned {

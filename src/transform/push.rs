@@ -94,7 +94,7 @@ impl Transform {
         }
         let (channel, payload) = (parts[items - 2], parts[items - 1]);
         let policy = self.policy.clone();
-        let Some(rule) = policy.channel_rule(channel) else { return Some(false) };
+        let Some(rule) = policy.message_rule(channel) else { return Some(false) };
         let place = Place { purpose: Purpose::Message, scope: scope(rule, channel), field: None };
         encode::push_header(out, items, proto);
         for part in &parts[..items - 1] {

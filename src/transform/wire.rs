@@ -10,11 +10,11 @@ use crate::resp::encode;
 /// An idle wire gives back a buffer larger than this: one large value must not be paid for forever.
 const KEEP_CAPACITY: usize = 64 * 1024;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Wire(BytesMut);
 
 /// Commands that the sidecar sends on its own account. Each is documented by Upstash.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub enum Control<'a> {
     Hello { version: u8, auth: Option<(&'a str, &'a str)> },
     Select(u32),

@@ -43,7 +43,12 @@ impl std::fmt::Debug for Endpoint {
 impl Endpoint {
     /// `host:port`, for people.
     pub fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        // An IPv6 address has colons of its own.
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     fn network(&self, what: impl std::fmt::Display) -> Unavailable {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::dial::Endpoint;
 use super::handshake::{self, Greeting};
-use super::lane::{Lane, LaneUse};
+use super::lane::Lane;
 use super::stream::Stream;
 use super::unavailable::{Fault, Unavailable};
 use crate::resp::ReplyScanner;
@@ -23,8 +23,10 @@ use crate::resp::ReplyScanner;
 /// An idle connection is asked for a sign of life this often; Upstash has been seen to cut idle ones
 /// after 30 s, and PING is not billed.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// And given up if none comes within this.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// And given up if none comes within this, which must be longer than a tick.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// For saying goodbye on a connection that is given up.
+const HANG_UP: Duration = Duration::from_millis(100);
 /// How often to look at the two above.
 const TICK: Duration = Duration::from_secs(5);
 /// An unused pinned lane is closed after this: a pool must shrink after a burst.
@@ -55,8 +57,8 @@ pub(super) async fn connect(lane: &Lane, endpoint: &Endpoint) -> Result<(Stream,
     }
 }
 
-/// Runs the connected lane to its end and says why it ended.
-pub(super) async fn run(lane: Rc<Lane>, stream: Stream, address: String) -> Unavailable {
+/// Runs the connected lane to its end; gives the stream back and says why it ended.
+pub(super) async fn run(lane: Rc<Lane>, stream: Stream, address: String) -> (Stream, Unavailable) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let now = Instant::now();
@@ -73,9 +75,12 @@ pub(super) async fn run(lane: Rc<Lane>, stream: Stream, address: String) -> Unav
         ticks,
     };
     let why = std::future::poll_fn(|cx| driver.poll(cx)).await;
-    // Best effort: the database learns at once that nobody waits for a blocked command any more.
-    let _ = tokio::time::timeout(Duration::from_millis(100), driver.stream.shutdown()).await;
-    why
+    (driver.stream, why)
+}
+
+/// Best effort: the database learns at once that nobody waits for a blocked command any more.
+pub(super) async fn hang_up(mut stream: Stream) {
+    let _ = tokio::time::timeout(HANG_UP, stream.shutdown()).await;
 }
 
 struct Driver {
@@ -96,16 +101,17 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unavailable> {
         self.lane.register(cx.waker());
         loop {
+            // First, so that a command of a client that has left is not written any more.
+            if self.lane.must_end() {
+                let what = format!("{} (connection closed here)", self.address);
+                return Poll::Ready(Unavailable::new(Fault::Network, what));
+            }
             match self.turn(cx) {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => return Poll::Pending,
                 Err(why) => return Poll::Ready(why),
             }
         }
-        if self.lane.must_end() {
-            return Poll::Ready(Unavailable::new(Fault::Network, format!("{} (connection closed here)", self.address)));
-        }
-        Poll::Pending
     }
 
     /// One round of writing and reading; `true` if another one may find something.
@@ -116,10 +122,11 @@ impl Driver {
             Poll::Ready(Err(why)) => return Err(why),
             Poll::Pending => false,
         };
+        let mut asked = false;
         while self.ticks.poll_tick(cx).is_ready() {
-            self.keep_alive()?;
+            asked |= self.keep_alive()?;
         }
-        Ok(wrote || read)
+        Ok(wrote || read || asked)
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Unavailable> {
@@ -127,9 +134,10 @@ impl Driver {
         loop {
             let stream = Pin::new(&mut self.stream);
             let wrote = self.lane.write_with(|bytes| match stream.poll_write(cx, bytes) {
-                Poll::Ready(Ok(0)) => (0, Err(std::io::ErrorKind::WriteZero.into())),
+                // A failing call may have sent some of what it was offered: all of it counts as sent.
+                Poll::Ready(Ok(0)) => (bytes.len(), Err(std::io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => (n, Ok(true)),
-                Poll::Ready(Err(e)) => (0, Err(e)),
+                Poll::Ready(Err(e)) => (bytes.len(), Err(e)),
                 Poll::Pending => (0, Ok(false)),
             });
             match wrote {
@@ -215,26 +223,26 @@ impl Driver {
         Ok(())
     }
 
-    fn keep_alive(&mut self) -> Result<(), Unavailable> {
+    /// `true` if there is something to write, or to look at, now.
+    fn keep_alive(&mut self) -> Result<bool, Unavailable> {
         let now = Instant::now();
         if let Some(asked) = self.pinged {
             if now - asked >= PING_TIMEOUT {
                 return Err(Unavailable::new(Fault::Network, format!("{} (no sign of life)", self.address)));
             }
-            return Ok(());
+            return Ok(false);
+        }
+        if self.lane.unused_for().is_some_and(|unused| unused >= IDLE_PINNED) {
+            self.lane.close(false);
+            return Ok(true);
         }
         // Where we may not ask, the kernel's own time-out watches.
-        if !self.lane.may_ping() {
-            return Ok(());
+        if !self.lane.may_ping() || now - self.heard < PING_EVERY {
+            return Ok(false);
         }
-        let silent = now - self.heard;
-        if self.lane.usage == LaneUse::Pinned && !self.lane.has_owner() && silent >= IDLE_PINNED {
-            self.lane.close(false);
-        } else if silent >= PING_EVERY {
-            self.lane.ping();
-            self.pinged = Some(now);
-        }
-        Ok(())
+        self.lane.ping();
+        self.pinged = Some(now);
+        Ok(true)
     }
 
     fn cut(&self, error: &std::io::Error) -> Unavailable {

@@ -1,5 +1,6 @@
 //! The first exchange on a new connection: protocol, login, database, in one flight.
 
+use redis_protocol::resp3::types::Resp3Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use bytes::BytesMut;
@@ -8,6 +9,7 @@ use super::dial::Endpoint;
 use super::lane::LaneKey;
 use super::stream::Stream;
 use super::unavailable::{Fault, Unavailable};
+use crate::resp::codec::{self, BytesFrame};
 use crate::resp::{Proto, ReplyScanner, Token, Walker};
 use crate::transform::{Control, Wire};
 
@@ -44,7 +46,7 @@ pub(super) async fn shake(stream: &mut Stream, endpoint: &Endpoint, key: LaneKey
     if let Some(error) = error_text(&hello) {
         return Err(login_refused(endpoint, &error));
     }
-    let greeting = Greeting { version: version_of(&hello) };
+    let greeting = Greeting { version: version_of(&hello, key.proto) };
     if key.db != 0 {
         let select = replies.next(stream, endpoint).await?;
         if let Some(error) = error_text(&select) {
@@ -130,22 +132,15 @@ fn login_refused(endpoint: &Endpoint, error: &str) -> Unavailable {
     Unavailable::new(fault, format!("{} said: {said}", endpoint.address()))
 }
 
-fn version_of(hello: &[u8]) -> Option<String> {
-    let mut walk = Walker::new(hello);
-    let pairs = match walk.next()? {
-        Token::Map(pairs) => pairs,
-        Token::Array(items) => items / 2,
+/// HELLO answers with a map; RESP2 has it flat.
+fn version_of(hello: &[u8], proto: Proto) -> Option<String> {
+    let is_version = |name: &BytesFrame| name.as_bytes() == Some(b"version");
+    let version = match codec::decode(hello, proto)? {
+        BytesFrame::Map { data, .. } => data.into_iter().find(|(name, _)| is_version(name))?.1,
+        BytesFrame::Array { data, .. } => data.chunks_exact(2).find(|pair| is_version(&pair[0]))?[1].clone(),
         _ => return None,
     };
-    for _ in 0..pairs {
-        let name = walk.next()?;
-        if let Token::Bulk(b"version") = name {
-            let Token::Bulk(version) = walk.next()? else { return None };
-            return std::str::from_utf8(version).ok().map(str::to_owned);
-        }
-        walk.skip_value()?;
-    }
-    None
+    std::str::from_utf8(version.as_bytes()?).ok().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -176,6 +171,15 @@ mod tests {
         ] {
             let shown = login_refused(&endpoint(), text).to_string();
             assert!(!shown.contains("hunter22"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_found_in_both_protocols() {
+        let pairs = b"$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:2\r\n$7\r\nmodules\r\n*0\r\n";
+        for (header, proto) in [(&b"*8\r\n"[..], Proto::Resp2), (b"%4\r\n", Proto::Resp3)] {
+            let hello = [header, &pairs[..]].concat();
+            assert_eq!(version_of(&hello, proto).as_deref(), Some("7.0.15"));
         }
     }
 

@@ -4,7 +4,7 @@
 //! frame; a lane that broke once is dead for good; on death every pending request learns whether
 //! its bytes may have left.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
@@ -114,6 +114,8 @@ pub struct Lane {
     pub key: LaneKey,
     pub usage: LaneUse,
     owner: RefCell<Option<Weak<dyn Downstream>>>,
+    /// Since when a pinned lane belongs to nobody.
+    unused_since: Cell<Option<Instant>>,
     state: RefCell<State>,
 }
 
@@ -123,6 +125,7 @@ impl Lane {
             key,
             usage,
             owner: RefCell::new(None),
+            unused_since: Cell::new(None),
             state: RefCell::new(State {
                 phase: Phase::Connecting,
                 wire: Wire::default(),
@@ -209,12 +212,19 @@ impl Lane {
     }
 
     pub(super) fn set_owner(&self, owner: Option<Weak<dyn Downstream>>) {
+        self.unused_since.set(owner.is_none().then(Instant::now));
         *self.owner.borrow_mut() = owner;
     }
 
     /// Ends the connection; what is pending is answered first unless `now`.
     pub(super) fn close(&self, now: bool) {
-        self.state.borrow_mut().closing = if now { Closing::Now } else { Closing::WhenIdle };
+        let mut state = self.state.borrow_mut();
+        state.closing = if now { Closing::Now } else { Closing::WhenIdle };
+        if now {
+            // What was not written yet is not to be: nobody waits for it.
+            state.wire = Wire::default();
+        }
+        drop(state);
         self.wake();
     }
 }
@@ -230,6 +240,11 @@ impl Lane {
 
     pub(super) fn set_ready(&self) {
         self.state.borrow_mut().phase = Phase::Ready { since: Instant::now() };
+    }
+
+    /// How long a pinned lane has been in the pool.
+    pub(super) fn unused_for(&self) -> Option<Duration> {
+        self.unused_since.get().map(|since| since.elapsed())
     }
 
     /// May we ask for a sign of life? Not while a slow or blocking command is pending, and not where
@@ -382,10 +397,6 @@ impl Lane {
         if let Some(owner) = self.current_owner() {
             owner.push(frame);
         }
-    }
-
-    pub(super) fn has_owner(&self) -> bool {
-        self.current_owner().is_some()
     }
 
     fn current_owner(&self) -> Option<Rc<dyn Downstream>> {

@@ -160,6 +160,7 @@ impl Pool {
                 if lane.is_usable() && lane.is_idle() {
                     return Ok(lane);
                 }
+                lane.close(true);
             }
         }
         self.may_dial()?;
@@ -181,12 +182,19 @@ impl Pool {
     }
 
     async fn attend(self: Rc<Self>, lane: Rc<Lane>) {
-        let (stream, greeting) = match drive::connect(&lane, &self.endpoint).await {
+        // Should this task panic, everybody who waits learns of it all the same.
+        let guard = Bereaved { pool: self.clone(), lane: lane.clone() };
+        self.keep(&lane).await;
+        drop(guard);
+    }
+
+    async fn keep(self: &Rc<Self>, lane: &Rc<Lane>) {
+        let (stream, greeting) = match drive::connect(lane, &self.endpoint).await {
             Ok(connected) => connected,
             Err(why) => {
                 self.dial_failed(&why);
                 lane.die(&why);
-                self.forget(&lane);
+                self.forget(lane);
                 return;
             }
         };
@@ -195,19 +203,20 @@ impl Pool {
             *self.version.borrow_mut() = greeting.version;
         }
         lane.set_ready();
-        let why = drive::run(lane.clone(), stream, self.endpoint.address()).await;
+        let (stream, why) = drive::run(lane.clone(), stream, self.endpoint.address()).await;
         let lived = lane.age();
         if why.fault != Fault::Network {
             tracing::error!(target: "waxseal::upstream", "{why}");
         } else {
             tracing::debug!(target: "waxseal::upstream", "lane ended: {}", why.what);
         }
-        let was_shared = self.forget(&lane);
+        let was_shared = self.forget(lane);
         lane.die(&why);
         if was_shared && lived.is_some_and(|age| age >= REDIAL_AFTER) {
             // A failure here starts the backoff; the next command after it dials again.
             let _ = self.shared(lane.key);
         }
+        drive::hang_up(stream).await;
     }
 
     fn dial_failed(&self, why: &Unavailable) {
@@ -250,6 +259,21 @@ impl Pool {
         let unused = shared.iter().find(|(_, lane)| lane.is_idle()).map(|(key, _)| *key);
         if let Some(lane) = unused.and_then(|key| shared.remove(&key)) {
             lane.close(false);
+        }
+    }
+}
+
+/// Tells those who wait when the task of a lane ends in whatever way.
+struct Bereaved {
+    pool: Rc<Pool>,
+    lane: Rc<Lane>,
+}
+
+impl Drop for Bereaved {
+    fn drop(&mut self) {
+        self.pool.forget(&self.lane);
+        if !self.lane.is_dead() {
+            self.lane.die(&Unavailable::new(Fault::Protocol, "its connection failed in an unexpected way"));
         }
     }
 }

@@ -95,7 +95,7 @@ impl Database {
                 return Ok(database);
             }
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            if text.contains("tls-port") || text.contains("TLS") && !text.contains("in use") {
+            if text.contains("tls-port") {
                 return Err(Failure::new(format_args!(
                     "{} does not take TLS settings: it was built without TLS. Debian's and Ubuntu's package \
                      has it: apt-get install redis-server. It says:\n{}",

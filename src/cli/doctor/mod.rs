@@ -11,7 +11,7 @@ mod connection;
 mod roundtrip;
 mod trouble;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,11 @@ fn configuration(common: CommonArgs) -> Result<(Config, Endpoint), (Trouble, u8)
         let note = format!("{file}; {rules} {}", if rules == 1 { "rule" } else { "rules" });
         Ok(((config, endpoint), note))
     });
-    loaded.map_err(|trouble| (trouble, exit::CONFIG))
+    let (config, endpoint) = loaded.map_err(|trouble| (trouble, exit::CONFIG))?;
+    for warning in &config.warnings {
+        tell(format!("         ! {warning}\n").as_bytes());
+    }
+    Ok((config, endpoint))
 }
 
 /// A faulty one was a fault of the configuration.
@@ -89,7 +93,11 @@ fn upstream(config: &Config, endpoint: &Endpoint) -> Result<(), Trouble> {
     let addresses = step("resolve the name", || {
         let found = connection::resolve(&endpoint.host, endpoint.port, limit)
             .map_err(|error| trouble::unresolved(&endpoint.host, &error))?;
-        let note = format!("{} is {}", endpoint.host, list(&found));
+        let given: Result<IpAddr, _> = endpoint.host.parse();
+        let note = match given {
+            Ok(_) => "an IP address".to_owned(),
+            Err(_) => format!("{} is {}", endpoint.host, list(&found)),
+        };
         Ok((found, note))
     })?;
     let tcp = step("connect", || {

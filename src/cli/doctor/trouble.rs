@@ -113,8 +113,15 @@ fn certificate(config: &Config, address: &str, fault: &CertificateError) -> Trou
                  authority that did, or for a public one (as Upstash's) leave ca_file out"
             } else {
                 "only the public roots are trusted: if the authority is your own, name its certificate with \
-                 ca_file in [upstream] (or --ca-file); if it is Upstash, somebody is in between"
+                 ca_file in [upstream] (or --ca-file); Upstash's is from a public \
+                 one, and another in its place means that something is in between"
             },
+        ),
+        // The authority's name is right and its key is another: it has been made anew since.
+        CertificateError::BadSignature => Trouble::mended(
+            format!("the certificate of {address} is signed by an authority that has the name of a trusted one only"),
+            "ca_file is out of date, or that of another installation: fetch the authority's present certificate \
+             (ca_file in [upstream] holds the only ones that are trusted)",
         ),
         CertificateError::NotValidForName => misnamed(address, None),
         CertificateError::NotValidForNameContext { presented, .. } => misnamed(address, Some(presented)),
