@@ -5,7 +5,7 @@
 
 use std::rc::{Rc, Weak};
 
-use super::dispatch::{Desk, Hold};
+use super::desk::{Desk, Hold};
 use crate::upstream::{Class, Downstream, Exhausted, Lane, LaneKey, Pinned};
 
 const TOO_MANY: &str = "ERR max number of clients reached";
@@ -114,7 +114,7 @@ impl Desk {
             }
         }
         self.detach();
-        let owner: Weak<dyn Downstream> = Rc::<dyn Downstream>::downgrade(&self.owner);
+        let owner: Weak<dyn Downstream> = Rc::downgrade(&self.owner);
         let pinned = self.worker.pool.pin(key, wanted, owner).map_err(|e| match e {
             Exhausted::Budget => Hold::Refuse(TOO_MANY.into()),
             Exhausted::Upstream(why) => Hold::Refuse(why.to_string()),
@@ -140,7 +140,7 @@ impl Desk {
             return Err(Hold::Stall);
         }
         self.attached = Attached::Nowhere;
-        let owner: Weak<dyn Downstream> = Rc::<dyn Downstream>::downgrade(&self.owner);
+        let owner: Weak<dyn Downstream> = Rc::downgrade(&self.owner);
         let pinned = self.worker.pool.own(key, owner).map_err(|why| Hold::Refuse(why.to_string()))?;
         let lane = pinned.lane().clone();
         self.attached = Attached::Alone { pinned, class: None, tainted: need == Need::Exclusive };

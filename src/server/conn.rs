@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::dispatch::{Desk, Flow};
+use super::desk::{Desk, Flow};
 use super::sink::End;
 use crate::resp::{RequestLimits, RequestScanner, encode};
 

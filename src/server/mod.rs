@@ -6,12 +6,16 @@
 
 mod attach;
 mod conn;
+mod desk;
 mod dispatch;
 mod listen;
+mod local;
 mod multi;
 mod pubsub;
+mod serve;
 mod sink;
 mod worker;
 
 pub use listen::{Address, Bound, ListenFault, bind};
-pub use worker::{Bounds, Shared, Stopped, run};
+pub use serve::{Stopped, run};
+pub use worker::{Bounds, Shared};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::attach::Need;
-use super::dispatch::{Desk, Hold};
+use super::desk::{Desk, Hold};
 use crate::client::{Block, Entry, Tx, wrong_arity};
 use crate::command::{Request, Spec, check_arity};
 use crate::policy::Refusal;

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and its like.
 
 use super::attach::{Attached, Need};
-use super::dispatch::{Desk, Hold};
+use super::desk::{Desk, Hold};
 use crate::client::wrong_arity;
 use crate::command::{Request, Spec, check_arity};
 use crate::policy::Refusal;

@@ -11,6 +11,7 @@ mod drive;
 mod handshake;
 mod lane;
 mod pool;
+mod replies;
 mod stream;
 mod tls;
 mod unavailable;

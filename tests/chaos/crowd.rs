@@ -20,7 +20,7 @@ fn channel(number: usize) -> Vec<u8> {
 pub async fn publish(number: usize, port: u16, seed: u64, end: Instant, calm: bool) -> Result<usize, String> {
     let mut random = Random::new(seed, 10_000 + number as u64);
     let mut wire = Wire::connect(port).await;
-    let mut sent = vec![0_usize; CHANNELS];
+    let mut sent = [0_usize; CHANNELS];
     while Instant::now() < end {
         let to = random.below(CHANNELS);
         let text = format!("{MARKER} publisher {number} channel {to} number {}", sent[to] + 1);

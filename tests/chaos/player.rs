@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::model::{Maker, Names, Op, State, plausible};
+use super::aftermath::plausible;
+use super::model::{Database, Maker, Op, State};
+use super::names::Names;
 use super::wire::{Fault, Reply, Transcript, Wire, short, wrong};
 use crate::support::Frame;
 use crate::support::raw::encode;
@@ -338,7 +340,7 @@ impl Player {
     }
 
     /// `None`: could not be read now.
-    async fn snapshots(&mut self) -> Result<Option<Vec<super::model::Database>>, Fault> {
+    async fn snapshots(&mut self) -> Result<Option<Vec<Database>>, Fault> {
         let mut wire = Wire::connect(self.port).await;
         let names = self.maker.names;
         let mut found = Vec::new();

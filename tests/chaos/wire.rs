@@ -103,9 +103,8 @@ impl Wire {
         self.input.taken = 0;
         if bytes.is_empty() {
             bytes.reserve(64 * 1024);
-            match tokio::time::timeout(quiet, self.stream.read_buf(&mut bytes)).await {
-                Ok(Ok(0) | Err(_)) => return None,
-                Ok(Ok(_)) | Err(_) => {}
+            if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(quiet, self.stream.read_buf(&mut bytes)).await {
+                return None;
             }
         }
         Some(bytes)

@@ -1,0 +1,126 @@
+//! What one connection's requests need, and the ways of answering them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::attach::Attached;
+use super::sink::Sink;
+use super::worker::Worker;
+use crate::client::{ClientInfo, Entry, Tx};
+use crate::policy::{Limiter, Refusal, Scratch};
+use crate::resp::encode;
+use crate::upstream::Downstream;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Done,
+    /// Earlier replies have to come first; the request is taken again then.
+    Stall,
+}
+
+/// Why a step did not go on.
+#[derive(Debug)]
+pub(super) enum Hold {
+    Stall,
+    /// The error line that the client gets in the request's place.
+    Refuse(String),
+}
+
+impl From<Refusal> for Hold {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal.to_string())
+    }
+}
+
+/// Everything that one connection's requests need.
+pub(super) struct Desk {
+    pub sink: Rc<Sink>,
+    pub owner: Rc<dyn Downstream>,
+    pub worker: Rc<Worker>,
+    pub attached: Attached,
+    pub info: Arc<ClientInfo>,
+    pub scratch: Scratch,
+    pub limiter: Option<Limiter>,
+    /// The request at hand has taken its token already.
+    pub charged: bool,
+    /// The client has closed its sending side and may be gone.
+    pub leaving: bool,
+}
+
+impl Desk {
+    pub fn new(sink: Rc<Sink>, worker: Rc<Worker>, info: Arc<ClientInfo>) -> Self {
+        let limiter = worker.shared.per_connection.map(Limiter::new);
+        let owner: Rc<dyn Downstream> = sink.clone();
+        Self {
+            sink,
+            owner,
+            worker,
+            attached: Attached::Nowhere,
+            info,
+            scratch: Scratch::default(),
+            limiter,
+            charged: false,
+            leaving: false,
+        }
+    }
+
+    /// An error in the request's place. Inside MULTI it also stops EXEC, as in Redis.
+    pub(super) fn refuse(&mut self, text: &str) {
+        let mut guard = self.sink.inner();
+        let inner = &mut *guard;
+        if let Tx::Gathering(block) = &mut inner.session.tx {
+            let mut bytes = BytesMut::new();
+            encode::error(&mut bytes, text);
+            block.entries.push(Entry::Refused(bytes.freeze()));
+            block.refused = true;
+            return;
+        }
+        inner.session.tx.refuse();
+        if !inner.session.is_muted() {
+            inner.queue.local(|out| encode::error(out, text));
+        }
+    }
+
+    /// An answer of ours that is neither an error nor in need of state.
+    pub(super) fn say(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        let mut guard = self.sink.inner();
+        let inner = &mut *guard;
+        if !inner.session.is_muted() {
+            inner.queue.local(write);
+        }
+    }
+
+    /// Reserves the places of `n` replies that were just asked for.
+    pub(super) fn expect(&mut self, n: usize) {
+        let mut guard = self.sink.inner();
+        let inner = &mut *guard;
+        for _ in 0..n {
+            let muted = inner.session.is_muted();
+            inner.queue.expect(muted);
+        }
+    }
+
+    /// Is the client inside MULTI? A transaction that cannot succeed any more takes nothing in.
+    pub(super) fn in_multi(&self) -> Result<bool, Hold> {
+        match &self.sink.inner().session.tx {
+            Tx::Doomed(text) => Err(Hold::Refuse(text.clone())),
+            tx => Ok(tx.in_multi()),
+        }
+    }
+
+    /// What was queued may be written now.
+    pub fn finish_batch(&mut self) {
+        self.info.touch(&self.sink.inner().session);
+        if let Some(lane) = self.attached.lane() {
+            lane.wake();
+        }
+    }
+
+    /// Has the lane, or the transaction that is being gathered, as much as it may have?
+    pub fn is_held_up(&self) -> bool {
+        self.block_is_full() || self.attached.lane().is_some_and(|lane| lane.holds_up(|| self.sink.waker()))
+    }
+}

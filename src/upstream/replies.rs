@@ -1,0 +1,215 @@
+//! The side of a lane that its connection's own task sees: what to write, and whom a frame answers.
+
+use std::rc::{Rc, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::lane::{Closing, Downstream, Failure, Frames, Lane, LaneUse, Pending, Phase, RESUME_AT};
+use super::unavailable::{Fault, Unavailable};
+use crate::resp::Proto;
+use crate::transform::{Control, PushKind, ReplyPlan, Wire, push_kind};
+
+/// A lane younger than this is not retired: an upstream that is wrong for long must not cost a
+/// TLS handshake per command.
+const RETIRE_AFTER: Duration = Duration::from_secs(1);
+
+/// Errors that say: this connection, or this address, is no longer the right one.
+const RETIRING: [&[u8]; 4] = [b"-READONLY ", b"-MASTERDOWN ", b"-NOAUTH ", b"-WRONGPASS "];
+
+impl Lane {
+    pub(super) fn register(&self, waker: &Waker) {
+        let mut state = self.state.borrow_mut();
+        if !state.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+    }
+
+    pub(super) fn set_ready(&self) {
+        self.state.borrow_mut().phase = Phase::Ready { since: Instant::now() };
+    }
+
+    /// How long a pinned lane has been in the pool.
+    pub(super) fn unused_for(&self) -> Option<Duration> {
+        self.unused_since.get().map(|since| since.elapsed())
+    }
+
+    /// May we ask for a sign of life? Not while a slow or blocking command is pending, and not where
+    /// lines come that the answer could not be told from.
+    pub(super) fn may_ping(&self) -> bool {
+        let state = self.state.borrow();
+        state.pending.is_empty() && !state.monitoring
+    }
+
+    /// How long it has been in use; `None` if it never was.
+    pub(super) fn age(&self) -> Option<Duration> {
+        match self.state.borrow().phase {
+            Phase::Ready { since } => Some(since.elapsed()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn must_end(&self) -> bool {
+        let state = self.state.borrow();
+        match state.closing {
+            Closing::Now => true,
+            Closing::WhenIdle => state.pending.is_empty(),
+            Closing::No => state.retired && state.pending.is_empty() && self.usage == LaneUse::Shared,
+        }
+    }
+
+    /// Hands the waiting bytes to `write`, which says how many it took.
+    pub(super) fn write_with<R>(&self, write: impl FnOnce(&[u8]) -> (usize, R)) -> Option<R> {
+        let mut state = self.state.borrow_mut();
+        if state.wire.is_empty() {
+            return None;
+        }
+        let (taken, result) = write(state.wire.bytes());
+        state.wire.advance(taken);
+        state.written += taken as u64;
+        if state.wire.len() < RESUME_AT {
+            state.held_up.drain(..).for_each(Waker::wake);
+        }
+        Some(result)
+    }
+
+    /// Asks for a sign of life on our own account.
+    pub(super) fn ping(&self) {
+        let mut state = self.state.borrow_mut();
+        let start = state.written + state.wire.len() as u64;
+        state.wire.control(Control::Ping);
+        state.pending.push_back(Pending { owner: None, seq: 0, plan: ReplyPlan::Raw, frames: Frames::One, start });
+    }
+
+    /// One complete frame has come.
+    pub(super) fn frame(&self, frame: &[u8]) -> Result<(), Unavailable> {
+        let kind = frame.first().copied().unwrap_or_default();
+        if self.is_out_of_band(kind) {
+            let confirms = match push_kind(frame) {
+                PushKind::Message => false,
+                PushKind::Confirmation(_) => self.awaits_confirmation(),
+                // RESP2's pong to a subscriber is the one reply that looks like a message.
+                PushKind::Other => kind == b'*',
+            };
+            if !confirms {
+                self.push(frame);
+                return Ok(());
+            }
+        } else if self.is_monitor_line() {
+            self.push(frame);
+            return Ok(());
+        }
+        if kind == b'-' {
+            self.retire_if_told(frame);
+        }
+        self.answer(frame, kind == b'-')
+    }
+
+    /// May the reply that is arriving be handed on in pieces?
+    pub(super) fn can_stream(&self, first_byte: u8) -> bool {
+        let state = self.state.borrow();
+        let aggregate_or_bulk = matches!(first_byte, b'$' | b'*' | b'%' | b'~' | b'=');
+        aggregate_or_bulk
+            && !state.subscribed
+            && state
+                .pending
+                .front()
+                .is_some_and(|p| p.owner.is_some() && p.frames == Frames::One && matches!(p.plan, ReplyPlan::Raw))
+    }
+
+    /// A piece of the front request's reply; see [`Self::can_stream`].
+    pub(super) fn piece(&self, bytes: &[u8], last: bool) -> Result<(), Unavailable> {
+        let (owner, seq) = {
+            let mut state = self.state.borrow_mut();
+            let Some(front) = state.pending.front() else { return Err(unasked()) };
+            let found = (front.owner.clone(), front.seq);
+            if last {
+                state.pending.pop_front();
+            }
+            found
+        };
+        if let Some(owner) = owner {
+            owner.piece(seq, bytes, last);
+        }
+        Ok(())
+    }
+
+    /// The connection is over. Everyone who waits is told the truth.
+    pub(super) fn die(&self, why: &Unavailable) {
+        let (pending, written) = {
+            let mut state = self.state.borrow_mut();
+            state.phase = Phase::Dead;
+            state.wire = Wire::default();
+            state.held_up.drain(..).for_each(Waker::wake);
+            (std::mem::take(&mut state.pending), state.written)
+        };
+        for request in pending {
+            let Some(owner) = request.owner else { continue };
+            let failure = if request.start >= written { Failure::Unsent(why.clone()) } else { Failure::Unknown };
+            owner.failed(request.seq, &failure);
+        }
+        if let Some(owner) = self.current_owner() {
+            owner.lost();
+        }
+    }
+
+    fn answer(&self, frame: &[u8], is_error: bool) -> Result<(), Unavailable> {
+        let mut state = self.state.borrow_mut();
+        let Some(front) = state.pending.front_mut() else { return Err(unasked()) };
+        // An error answers all of a SUBSCRIBE at once.
+        let more = match &mut front.frames {
+            Frames::Confirmations(left) if *left > 1 && !is_error => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        };
+        if more {
+            let (owner, seq) = (front.owner.clone(), front.seq);
+            drop(state);
+            if let Some(owner) = owner {
+                owner.reply(seq, &ReplyPlan::Raw, frame, false);
+            }
+            return Ok(());
+        }
+        let Some(done) = state.pending.pop_front() else { return Err(unasked()) };
+        drop(state);
+        if let Some(owner) = done.owner {
+            owner.reply(done.seq, &done.plan, frame, true);
+        }
+        Ok(())
+    }
+
+    fn push(&self, frame: &[u8]) {
+        if let Some(owner) = self.current_owner() {
+            owner.push(frame);
+        }
+    }
+
+    fn current_owner(&self) -> Option<Rc<dyn Downstream>> {
+        self.owner.borrow().as_ref().and_then(Weak::upgrade)
+    }
+
+    fn is_out_of_band(&self, kind: u8) -> bool {
+        kind == b'>' || (kind == b'*' && self.key.proto == Proto::Resp2 && self.state.borrow().subscribed)
+    }
+
+    fn is_monitor_line(&self) -> bool {
+        let state = self.state.borrow();
+        state.monitoring && state.pending.is_empty()
+    }
+
+    fn awaits_confirmation(&self) -> bool {
+        let state = self.state.borrow();
+        state.pending.front().is_some_and(|p| matches!(p.frames, Frames::Confirmations(_)))
+    }
+
+    fn retire_if_told(&self, frame: &[u8]) {
+        if RETIRING.iter().any(|code| frame.starts_with(code)) && self.age().is_some_and(|age| age >= RETIRE_AFTER) {
+            self.state.borrow_mut().retired = true;
+        }
+    }
+}
+
+fn unasked() -> Unavailable {
+    Unavailable::new(Fault::Protocol, "it sent a reply that nobody asked for")
+}
