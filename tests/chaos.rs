@@ -47,9 +47,10 @@ const DEFAULT_SECONDS: u64 = 10;
 /// After the end of play everybody finishes the round it is in, some of them by recovering from a cut.
 const GRACE: Duration = Duration::from_secs(60);
 const MB: usize = 1 << 20;
-/// What the sidecar may hold of a crowd; and afterwards of nobody, which the allocator may keep.
+/// What the sidecar may hold of a crowd; and afterwards of nobody. The allocator keeps much of what was freed in small
+/// pieces (with MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_ at 128 KiB it is 30 MB instead of 60 to 120).
 const CROWD_MEMORY: usize = 400 * MB;
-const REST_MEMORY: usize = 100 * MB;
+const REST_MEMORY: usize = 250 * MB;
 /// What may stay of one large value when it has gone.
 const VALUE_REST: usize = 30 * MB;
 /// For others' GET beside those who wait or do not read.
@@ -144,7 +145,7 @@ fn crowd(lanes: &'static str, cuts: bool, time: Duration) {
     });
     let cut = storm.as_ref().map_or(0, Storm::cuts);
     storm.take();
-    let rest = block_on(resident_falls_below(pid, REST_MEMORY / 2, Duration::from_secs(5)));
+    let rest = block_on(resident_falls_below(pid, REST_MEMORY / 5, Duration::from_secs(5)));
     println!(
         "{total:?}; {cut} upstream connections cut; the sidecar held {} MB at most, {} MB in the end",
         most / MB,
@@ -269,6 +270,7 @@ fn a_client_that_stops_reading_delays_nobody_and_is_cut() {
                 times.text()
             );
             let received = is_cut(stalled, Duration::from_secs(5)).await;
+            assert!(stored * MB < fresh * MB + VALUE_REST, "{lanes}, {key}: {stored} MB although nothing goes on");
             assert!(received.is_some(), "{lanes}, {key}: still connected");
             assert!(received < Some(LARGE), "{lanes}, {key}: it was sent everything");
             assert!(times.are_within(P99_BOUND), "{lanes}, {key}: {}", times.text());

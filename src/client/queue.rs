@@ -111,8 +111,9 @@ impl ReplyQueue {
     /// The first `n` bytes were written to the client.
     pub fn advance(&mut self, n: usize) {
         self.out.advance(n);
-        if self.out.is_empty() && self.out.capacity() > 0 {
-            if self.out.capacity() > KEEP_CAPACITY {
+        if self.out.is_empty() {
+            // `capacity` would tell only what is left behind the bytes that were written.
+            if self.out.try_reclaim(KEEP_CAPACITY + 1) {
                 self.out = BytesMut::new();
             } else {
                 self.out.clear();

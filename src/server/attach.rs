@@ -42,11 +42,6 @@ impl Attached {
         }
     }
 
-    /// Does the client have its lane for itself, with budget or state?
-    pub fn is_alone(&self) -> bool {
-        matches!(self, Self::Alone { .. })
-    }
-
     pub fn taint(&mut self) {
         if let Self::Alone { tainted, .. } = self {
             *tainted = true;

@@ -183,7 +183,7 @@ impl Conn {
         let mut input = std::mem::take(&mut self.input);
         let used = self.consume(&input);
         input.advance(used);
-        if input.is_empty() && input.capacity() > KEEP_CAPACITY {
+        if input.is_empty() && input.try_reclaim(KEEP_CAPACITY + 1) {
             input = BytesMut::new();
         }
         self.input = input;
@@ -317,10 +317,8 @@ impl Conn {
         self.eof = true;
         self.desk.leaving = true;
         let inner = self.desk.sink.inner();
-        if self.desk.attached.is_alone()
-            || inner.session.holds_lane()
-            || inner.queue.unsettled() == 0 && inner.queue.out().is_empty()
-        {
+        let first_due = inner.queue.next_seq() - inner.queue.unsettled() as u64;
+        if self.desk.blocking.is_some_and(|seq| seq >= first_due) {
             return Err(End::Client);
         }
         Ok(true)

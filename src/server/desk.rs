@@ -48,6 +48,8 @@ pub(super) struct Desk {
     pub charged: bool,
     /// The client has closed its sending side and may be gone.
     pub leaving: bool,
+    /// The place of the last command that may wait for an element.
+    pub blocking: Option<u64>,
 }
 
 impl Desk {
@@ -64,6 +66,7 @@ impl Desk {
             limiter,
             charged: false,
             leaving: false,
+            blocking: None,
         }
     }
 

@@ -52,7 +52,12 @@ impl Desk {
                         Refusal::Mode { command: spec.name, why: "is not run for a client that has left" }.into()
                     );
                 }
-                self.forward(request, if waits { Need::Pinned(Class::Blocking) } else { Need::Shared })
+                if !waits {
+                    return self.forward(request, Need::Shared);
+                }
+                self.forward(request, Need::Pinned(Class::Blocking))?;
+                self.blocking = Some(self.sink.inner().queue.next_seq() - 1);
+                Ok(())
             }
         }
     }

@@ -59,8 +59,15 @@ impl Desk {
             return self.say_error_in_multi("ERR MULTI calls can not be nested");
         }
         if holds || self.worker.shared.dedicated {
-            self.start_on_lane(request)?;
-            self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), refused: false };
+            match self.start_on_lane(request) {
+                Ok(()) => self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), refused: false },
+                Err(Hold::Stall) => return Err(Hold::Stall),
+                Err(Hold::Refuse(text)) => {
+                    // What follows must not run outside of a transaction.
+                    self.say(|out| out.extend_from_slice(OK));
+                    self.sink.inner().session.tx = Tx::Doomed(text);
+                }
+            }
             return Ok(());
         }
         let mut block = Block::default();

@@ -39,7 +39,8 @@ impl Wire {
     pub fn advance(&mut self, n: usize) {
         self.0.advance(n);
         if self.0.is_empty() {
-            if self.0.capacity() > KEEP_CAPACITY {
+            // `capacity` would tell only what is left behind the bytes that were written.
+            if self.0.try_reclaim(KEEP_CAPACITY + 1) {
                 self.0 = BytesMut::new();
             } else {
                 self.0.clear();

@@ -217,7 +217,7 @@ impl Driver {
             }
         }
         self.incoming.advance(taken);
-        if self.incoming.is_empty() && self.incoming.capacity() > KEEP_CAPACITY {
+        if self.incoming.is_empty() && self.incoming.try_reclaim(KEEP_CAPACITY + 1) {
             self.incoming = BytesMut::new();
         }
         Ok(())

@@ -1,0 +1,308 @@
+//! What a client's own state does to its commands: transactions, subscriptions, muted replies, protocol and database,
+//! in one pipeline and one command at a time. Byte for byte what redis-server answers to the same.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use support::raw::encode;
+use support::{Frame, PATIENCE, Raw, Sidecar, Upstream, contains, secret};
+
+/// Between two commands that are not to arrive in one read.
+const APART: Duration = Duration::from_millis(25);
+/// Ends each sequence, where it is answered at all: whoever has it back has everything.
+const LAST: &str = "PING end-of-this-sequence";
+/// Where it is not, nothing more comes after this much silence.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// How a sequence reaches the peer: what may be sent as one block is decided by what has arrived.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    AtOnce,
+    OneByOne,
+}
+
+struct Pair {
+    upstream: Upstream,
+    sidecar: Sidecar,
+    differences: Vec<String>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let upstream = Upstream::start();
+        let sidecar = Sidecar::start(&upstream);
+        // Clients of the sidecar need no password, so the server is to ask for none either: RESET shows it.
+        assert_eq!(upstream.raw().run("ACL SETUSER default nopass"), Frame::ok());
+        Self { upstream, sidecar, differences: Vec::new() }
+    }
+
+    fn direct(&self) -> Raw {
+        Raw::tcp(self.upstream.plain_port)
+    }
+
+    /// Sends the lines both ways, on a fresh connection and fresh data each; all that comes back and the connection's
+    /// end must be equal. A line that begins with `*` goes as it is.
+    fn same(&mut self, lines: &[&str]) {
+        let requests: Vec<Vec<u8>> = lines.iter().chain(&[LAST]).map(|line| request(line)).collect();
+        for pace in [Pace::AtOnce, Pace::OneByOne] {
+            self.prepare();
+            let direct = answer(self.direct(), &requests, pace);
+            self.prepare();
+            let through = answer(self.sidecar.connect(), &requests, pace);
+            if direct != through {
+                let difference = format!("{pace:?} {lines:?}\n     waxseal {through:?}\n     redis   {direct:?}");
+                self.differences.push(difference);
+            }
+        }
+    }
+
+    /// The same data before each run.
+    fn prepare(&self) {
+        let mut raw = self.direct();
+        assert_eq!(raw.run("FLUSHALL"), Frame::ok());
+        assert_eq!(raw.run("SET a value-of-a"), Frame::ok());
+        assert_eq!(raw.run("SET x message"), Frame::ok());
+    }
+
+    fn finish(self) {
+        assert!(self.differences.is_empty(), "different (bytes, closed):\n{}", self.differences.join("\n"));
+    }
+}
+
+fn request(line: &str) -> Vec<u8> {
+    if line.starts_with('*') {
+        return line.as_bytes().to_vec();
+    }
+    encode(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>())
+}
+
+/// Everything that comes back, with the connection's number in HELLO's reply blanked, and whether the peer closed.
+fn answer(mut raw: Raw, requests: &[Vec<u8>], pace: Pace) -> (String, bool) {
+    match pace {
+        Pace::AtOnce => raw.send_lossy(&requests.concat()),
+        Pace::OneByOne => {
+            for request in requests {
+                raw.send_lossy(request);
+                std::thread::sleep(APART);
+            }
+        }
+    }
+    let mut all = Vec::new();
+    loop {
+        let (more, closed) = raw.some(QUIET);
+        all.extend_from_slice(&more);
+        if closed || more.is_empty() || contains(&all, b"end-of-this-sequence") {
+            return (without_id(&all), closed);
+        }
+    }
+}
+
+/// HELLO numbers the connection, differently each time.
+fn without_id(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let mut parts = text.split("$2\r\nid\r\n:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| all + "<id>" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+#[test]
+fn transactions() {
+    let mut pair = Pair::new();
+    for lines in [
+        &["MULTI", "SET a 1", "RESET", "PING", "GET a"][..],
+        &["MULTI", "SET a 1", "QUIT", "PING"],
+        &["MULTI", "SET a 1", "*x\r\n"],
+        &["MULTI", "*1\r\n$-1\r\n"],
+        &["MULTI more", "PING", "EXEC"],
+        &["MULTI", "MULTI more", "SET a 1", "EXEC", "GET a"],
+        &["MULTI", "DISCARD more", "EXEC", "PING"],
+        &["MULTI", "MULTI", "SET a 1", "EXEC", "GET a"],
+        &["MULTI", "WATCH a", "GET a", "EXEC", "PING"],
+        &["MULTI", "WATCH", "GET a", "EXEC", "PING"],
+        &["MULTI", "UNWATCH", "GET a", "EXEC", "PING"],
+        &["WATCH a", "MULTI", "WATCH a", "GET a", "EXEC", "PING"],
+        &["MULTI", "SET a 1", "DISCARD", "GET a", "DISCARD", "EXEC"],
+        &["DISCARD", "EXEC", "UNWATCH", "PING"],
+        &["MULTI", "NOSUCHCOMMAND a", "SET a 1", "EXEC", "GET a", "EXEC"],
+        &["MULTI", "GET", "EXEC", "GET a"],
+        &["MULTI", "INCR a", "GET a", "LPUSH a v", "PING", "ECHO b", "EXEC", "PING"],
+        &["WATCH a", "SET a 1", "MULTI", "GET a", "EXEC", "GET a"],
+        &["WATCH a", "SET a 1", "UNWATCH", "MULTI", "GET a", "EXEC"],
+        &["WATCH a", "SET a 1", "RESET", "MULTI", "GET a", "EXEC"],
+        &["WATCH a", "MULTI", "SET a 1", "RESET", "PING", "GET a"],
+        &["WATCH a", "MULTI", "SET a 1", "QUIT"],
+        &["WATCH a", "MULTI", "NOSUCHCOMMAND", "EXEC", "MULTI", "GET a", "EXEC"],
+        &["MULTI", "EXEC", "MULTI", "EXEC", "MULTI", "DISCARD", "EXEC"],
+        &["MULTI", "BLPOP nothing 0", "GET a", "EXEC", "PING"],
+    ] {
+        pair.same(lines);
+    }
+    pair.finish();
+}
+
+#[test]
+fn subscriptions() {
+    let mut pair = Pair::new();
+    for lines in [
+        &["SUBSCRIBE c", "UNSUBSCRIBE c", "GET a", "PING"][..],
+        &["UNSUBSCRIBE c", "GET a", "PING"],
+        &["UNSUBSCRIBE", "PUNSUBSCRIBE", "GET a", "PING"],
+        &["SUBSCRIBE c", "PING"],
+        &["SUBSCRIBE c", "PING hello", "GET a", "UNSUBSCRIBE", "GET a"],
+        &["SUBSCRIBE c d", "UNSUBSCRIBE c", "GET a", "UNSUBSCRIBE d", "GET a"],
+        &["SUBSCRIBE c", "PSUBSCRIBE p*", "UNSUBSCRIBE", "GET a", "PUNSUBSCRIBE", "GET a"],
+        &["SUBSCRIBE c", "RESET", "PING", "GET a"],
+        &["SUBSCRIBE c", "QUIT"],
+        &["GET a", "SUBSCRIBE c", "UNSUBSCRIBE c", "SET a 1", "GET a"],
+        &["WATCH a", "SUBSCRIBE c", "UNSUBSCRIBE c", "MULTI", "GET x", "EXEC", "GET a"],
+        &["HELLO 3", "SUBSCRIBE c", "PING", "GET a", "UNSUBSCRIBE c", "GET a"],
+        &["HELLO 3", "SUBSCRIBE c", "PUBLISH c text", "GET a"],
+        &["HELLO 3", "UNSUBSCRIBE c", "GET a", "PING"],
+    ] {
+        pair.same(lines);
+    }
+    pair.finish();
+}
+
+#[test]
+fn client_reply_in_many_orders() {
+    const OFF: &str = "CLIENT REPLY OFF";
+    const SKIP: &str = "CLIENT REPLY SKIP";
+    const ON: &str = "CLIENT REPLY ON";
+    let mut pair = Pair::new();
+    for lines in [
+        &[SKIP, "SET a 1", "GET a"][..],
+        &[SKIP, SKIP, "SET a 1", "GET a"],
+        &[SKIP, "PING", "PING"],
+        &[SKIP, "NOSUCHCOMMAND", "PING"],
+        &[SKIP, "GET", "PING"],
+        &[SKIP, ON, "PING"],
+        &[SKIP, OFF, "PING", ON, "GET a"],
+        &[OFF, "SET a 1", "PING", "GET a", ON, "GET a"],
+        &[OFF, SKIP, "PING", "GET a", ON, "PING"],
+        &[OFF, "NOSUCHCOMMAND", "GET", ON, "PING"],
+        &[OFF, ON, SKIP, "PING", "GET a", "PING"],
+        &[ON, ON, "PING"],
+        &["CLIENT REPLY NEITHER", "CLIENT REPLY", "PING"],
+        &["GET a", SKIP, "GET x", "GET a", OFF, "GET a", ON, "GET x"],
+        &[OFF, "RESET", "PING"],
+        &[SKIP, "MULTI", "SET a 1", "EXEC", "GET a"],
+        &[OFF, "MULTI", "SET a 1", "EXEC", ON, "GET a"],
+        &["MULTI", "SET a 1", "EXEC", SKIP, "GET a", "GET a"],
+    ] {
+        pair.same(lines);
+    }
+    pair.finish();
+}
+
+#[test]
+fn protocol_and_database_in_the_middle() {
+    let mut pair = Pair::new();
+    for lines in [
+        &["GET a", "HGETALL h", "HELLO 3", "GET a", "HGETALL h", "GET nothing"][..],
+        &["HELLO 3", "GET nothing", "HELLO 2", "GET nothing", "GET a"],
+        &["HELLO 4", "GET a"],
+        &["HELLO three", "GET a"],
+        &["HELLO 3", "RESET", "GET nothing", "PING"],
+        &["HELLO 3", "SET a 1", "RESET", "PING", "GET a"],
+        &["SET a 1", "SELECT 1", "GET a", "SET a 2", "SELECT 0", "GET a", "SELECT 1", "GET a"],
+        &["GET a", "SELECT 99", "GET a", "SELECT 1", "GET a", "SELECT 99", "GET a"],
+        &["SELECT -1", "SELECT one", "SELECT", "GET a"],
+        &["SELECT 3", "SET a 3", "RESET", "GET a", "SELECT 3", "GET a"],
+        &["SELECT 2", "MULTI", "SET a 2", "GET a", "EXEC", "SELECT 0", "GET a"],
+        &["SELECT 2", "HELLO 3", "GET a", "SET a 2", "HELLO 2", "GET a"],
+    ] {
+        pair.same(lines);
+    }
+    pair.finish();
+}
+
+/// A client that has said all it will say, like `printf ... | nc`, gets every reply.
+#[test]
+fn half_closed_connections_get_every_reply() {
+    let mut pair = Pair::new();
+    for lines in [
+        &["GET a", "PING", "GET a"][..],
+        &["GET a", "SELECT 1", "SET b 2", "GET b"],
+        &["GET a", "MULTI", "SET a 1", "GET a", "EXEC", "GET a"],
+        &["HELLO 3", "GET a", "HGETALL h", "GET x"],
+        &["GET a", "WATCH a", "MULTI", "GET a", "EXEC", "GET x"],
+        &["GET a", "UNSUBSCRIBE c", "GET x"],
+    ] {
+        let bytes: Vec<u8> = lines.iter().flat_map(|line| request(line)).collect();
+        pair.prepare();
+        let direct = half_closed(pair.upstream.plain_port, &bytes);
+        pair.prepare();
+        let through = half_closed(pair.sidecar.port, &bytes);
+        if direct != through {
+            pair.differences.push(format!("{lines:?}\n     waxseal {through:?}\n     redis   {direct:?}"));
+        }
+    }
+    pair.finish();
+}
+
+fn half_closed(port: u16, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+    stream.write_all(bytes).expect("send");
+    stream.shutdown(Shutdown::Write).expect("half-close");
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).expect("the peer closes when all is answered");
+    without_id(&all)
+}
+
+/// A channel's name that only looks like the database's own does not slip past its rule.
+#[test]
+fn a_channel_named_almost_like_a_notification_is_sealed() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| settings.rules = vec![("tenants", vec!["*:tenant"])]);
+    let (mut outside, mut inside) = (upstream.raw(), sidecar.connect());
+    outside.run("SUBSCRIBE __keys:tenant");
+    inside.run("SUBSCRIBE __keys:tenant");
+    let payload = secret("published");
+    assert_eq!(sidecar.connect().command(&[b"PUBLISH", b"__keys:tenant", &payload]), Frame::Integer(2));
+    let sent = outside.read().items().pop().expect("payload").bytes();
+    assert!(sent.starts_with(&[0xC1, b'W', b'X']), "the message was not sealed");
+    assert!(!contains(&sent, &payload), "the message left in clear");
+    assert_eq!(inside.read().items().pop(), Some(Frame::bulk(&payload)));
+}
+
+#[test]
+fn key_event_notifications_pass_unopened() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| settings.rules = vec![("all", vec!["*"])]);
+    let mut raw = upstream.raw();
+    assert_eq!(raw.run("CONFIG SET notify-keyspace-events KEA"), Frame::ok());
+    let (mut events, mut patterns, mut resp3) = (sidecar.connect(), sidecar.connect(), sidecar.connect3());
+    events.run("SUBSCRIBE __keyevent@0__:set");
+    patterns.run("PSUBSCRIBE __keyspace@0__:*");
+    resp3.run("SUBSCRIBE __keyevent@0__:set");
+    assert_eq!(sidecar.connect().run("SET name value"), Frame::ok());
+    let words = |words: &[&str]| words.iter().map(Frame::bulk).collect::<Vec<_>>();
+    assert_eq!(events.read(), Frame::Array(words(&["message", "__keyevent@0__:set", "name"])));
+    assert_eq!(resp3.read(), Frame::Push(words(&["message", "__keyevent@0__:set", "name"])));
+    let expected = words(&["pmessage", "__keyspace@0__:*", "__keyspace@0__:name", "set"]);
+    assert_eq!(patterns.read(), Frame::Array(expected));
+}
+
+#[test]
+fn getdel_of_a_value_that_does_not_open_is_an_error() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start(&upstream);
+    for hello in ["HELLO 2", "HELLO 3"] {
+        assert_eq!(upstream.raw().run("SET session:clear written-around"), Frame::ok());
+        let mut client = sidecar.connect();
+        client.run(hello);
+        match client.run("GETDEL session:clear") {
+            Frame::Error(text) => {
+                assert!(text.starts_with("WAXSEAL "), "{text}");
+                assert!(!text.contains("written-around"), "a value in an error");
+            }
+            other => panic!("GETDEL gave {other:?}"),
+        }
+        assert_eq!(client.run("PING"), Frame::Simple("PONG".into()));
+    }
+}
