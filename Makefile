@@ -21,6 +21,7 @@ test: setup ## all tests, with real clients (redis-py, hiredis, ioredis, node-re
 setup: ## what the tests need: redis-server, the Python and Node clients
 	@scripts/setup-redis.sh
 	@scripts/setup-python.sh
+	@scripts/setup-servers.sh
 	@scripts/setup-node.sh
 
 lint: ## formatting, clippy without warnings, cargo-deny

@@ -36,6 +36,9 @@ impl Pair {
         let sidecar = Sidecar::start(&upstream);
         // Clients of the sidecar need no password, so the server is to ask for none either: RESET shows it.
         assert_eq!(upstream.raw().run("ACL SETUSER default nopass"), Frame::ok());
+        // HELLO tells the server's version once the client's worker has met the server.
+        let mut clients: Vec<Raw> = (0..8).map(|_| sidecar.connect()).collect();
+        clients.iter_mut().for_each(|client| assert_eq!(client.run("GET a"), Frame::Null));
         Self { upstream, sidecar, differences: Vec::new() }
     }
 
@@ -117,6 +120,9 @@ fn transactions() {
         &["MULTI", "SET a 1", "*x\r\n"],
         &["MULTI", "*1\r\n$-1\r\n"],
         &["MULTI more", "PING", "EXEC"],
+        &["MULTI", "SET a 1", "EXEC more", "EXEC", "GET a"],
+        &["EXEC more", "PING"],
+        &["WATCH a", "MULTI", "SET a 1", "EXEC more", "GET a"],
         &["MULTI", "MULTI more", "SET a 1", "EXEC", "GET a"],
         &["MULTI", "DISCARD more", "EXEC", "PING"],
         &["MULTI", "MULTI", "SET a 1", "EXEC", "GET a"],

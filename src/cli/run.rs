@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -123,6 +123,7 @@ pub(crate) fn endpoint(config: &Config) -> Result<Endpoint, TlsFault> {
         tls,
         login,
         connect_timeout: upstream.connect_timeout,
+        reached: AtomicU64::new(0),
     })
 }
 

@@ -20,7 +20,8 @@ whose arguments cannot be understood, as soon as there is any rule.
 
 A script or function may build the name of a key that it does not declare, so as soon as there is any
 rule all of them are refused, unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
-SORT with a pattern after BY or GET reads keys that its arguments do not name, and is refused likewise.
+SORT with a pattern after BY or GET and queries of a search index read keys that their arguments do not
+name, and are refused likewise: as soon as there is any rule.
 
 ## Runs on
 
@@ -57,10 +58,11 @@ pub fn render() -> String {
         }
     }
     for group in groups() {
-        paragraph(
-            &mut out,
-            &format!("## {}\n\n| command | runs on | on an encrypted key |\n|---|---|---|", group.title),
-        );
+        paragraph(&mut out, &format!("## {}", group.title));
+        if !group.servers.is_empty() {
+            paragraph(&mut out, &format!("{}.", group.servers));
+        }
+        paragraph(&mut out, "| command | runs on | on an encrypted key |\n|---|---|---|");
         for row in group.rows.iter().filter(|row| !row.is_container()) {
             line(&mut out, &format!("| `{}` | {} | {} |", shown(row.name), lane(row.lane), on_rule(row)));
         }
@@ -105,6 +107,9 @@ fn lane(lane: Lane) -> &'static str {
 
 fn on_rule(row: &Spec) -> String {
     match row.verdict {
+        Verdict::Refuse(reason @ Reason::UnnamedKeys) => {
+            format!("refused as soon as there is any rule: [{0}](#{0})", reason.code())
+        }
         Verdict::Refuse(reason) => format!("refused: [{0}](#{0})", reason.code()),
         Verdict::Seal(grammar) => sealed(row, grammar),
         Verdict::Pass => match (row.lane, row.keys, row.reply) {

@@ -22,12 +22,14 @@ pub enum Reason {
     CarriesCommand,
     /// The keys cannot be told from the arguments.
     UnclearKeys,
+    /// Which keys are read is known to the server only: FT.SEARCH, TS.MRANGE.
+    UnnamedKeys,
     /// There is no row for the command.
     UnknownCommand,
 }
 
 impl Reason {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ComputesOnValue,
         Self::NotYetSealed,
         Self::MovesBetweenKeys,
@@ -36,6 +38,7 @@ impl Reason {
         Self::ServerInternals,
         Self::CarriesCommand,
         Self::UnclearKeys,
+        Self::UnnamedKeys,
         Self::UnknownCommand,
     ];
 
@@ -51,6 +54,7 @@ impl Reason {
             Self::ServerInternals => "server-internals",
             Self::CarriesCommand => "carries-command",
             Self::UnclearKeys => "unclear-keys",
+            Self::UnnamedKeys => "unnamed-keys",
             Self::UnknownCommand => "unknown-command",
         }
     }
@@ -73,6 +77,9 @@ impl Reason {
                 "the command given as an argument would reach the database with its values in clear"
             }
             Self::UnclearKeys => "its arguments cannot be understood, so an encrypted key may be among them",
+            Self::UnnamedKeys => {
+                "it reads keys that its arguments do not name, so encrypted ones may be among them, and a query tells their values"
+            }
             Self::UnknownCommand => {
                 "the command is not known here, so it might carry a value of an encrypted key in clear"
             }
@@ -99,6 +106,7 @@ impl Reason {
             Self::ServerInternals => "use TYPE, OBJECT or MEMORY USAGE, or ask the database directly",
             Self::CarriesCommand => "ask with made-up keys and values that no rule matches",
             Self::UnclearKeys => "check the command's syntax, or ask the database directly",
+            Self::UnnamedKeys => "ask the database directly, or search through a sidecar that has no rules",
             Self::UnknownCommand => "use a command of docs/commands.md, or exclude the keys with `except`",
         }
     }

@@ -156,6 +156,11 @@ pub enum Keys {
         count_at: u8,
         access: Access,
     },
+    /// A number of pairs at `count_at`, then that many keys, each with its value: MSETEX.
+    CountedPairs {
+        count_at: u8,
+        access: Access,
+    },
     /// A destination at 1, a number of sources at 2, then the sources: ZUNIONSTORE.
     DestinationAndCounted,
     /// XREAD and XREADGROUP: after STREAMS the keys, then as many ids.
@@ -199,8 +204,8 @@ pub enum Access {
     Overwrite,
     /// RM: removes it unseen.
     Remove,
-    /// Not a key but a pattern that the server fills in with data (SORT BY and GET). Which keys
-    /// are read cannot be told, so the caller refuses it while any rule exists.
+    /// Not a key but what stands for keys that only the server can tell: a pattern that it fills in
+    /// with data (SORT BY and GET), an index (FT.SEARCH). The caller refuses it while any rule exists.
     Pattern,
 }
 

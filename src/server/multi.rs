@@ -32,21 +32,24 @@ impl Desk {
         }
     }
 
-    /// Wrong number of arguments. An EXEC ends the transaction all the same, as in Redis.
+    /// Wrong number of arguments. EXEC ends the transaction all the same, as in Redis.
     fn malformed(&mut self, spec: &'static Spec) -> Result<(), Hold> {
-        let text = wrong_arity(spec.name);
-        if spec.name != "exec" || !self.sink.inner().session.tx.in_multi() {
-            return Err(Hold::Refuse(text));
+        if spec.name != "exec" {
+            return Err(Hold::Refuse(wrong_arity(spec.name)));
         }
-        let text = format!("EXECABORT Transaction discarded because of: {text}");
-        if self.end_block(|out| encode::error(out, &text)) {
+        let text = "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+        if self.end_block(|out| encode::error(out, text)) {
             return Ok(());
         }
-        if matches!(self.sink.inner().session.tx, Tx::Doomed(_)) {
-            self.sink.inner().session.tx = Tx::None;
-            return Err(Hold::Refuse(text));
+        let queued = matches!(self.sink.inner().session.tx, Tx::Queued { .. });
+        if queued {
+            return self.discard_queued(Bytes::from(format!("-{text}\r\n")));
         }
-        self.discard_queued(Bytes::from(format!("-{text}\r\n")))
+        let mut inner = self.sink.inner();
+        if matches!(inner.session.tx, Tx::Doomed(_)) {
+            inner.session.tx = Tx::None;
+        }
+        Err(Hold::Refuse(text.into()))
     }
 
     fn multi(&mut self, request: &Request<'_>) -> Result<(), Hold> {
@@ -59,7 +62,7 @@ impl Desk {
             return self.say_error_in_multi("ERR MULTI calls can not be nested");
         }
         if holds || self.worker.shared.dedicated {
-            match self.start_on_lane(request) {
+            match self.send_as(request, ReplyPlan::Started) {
                 Ok(()) => self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), refused: false },
                 Err(Hold::Stall) => return Err(Hold::Stall),
                 Err(Hold::Refuse(text)) => {
@@ -175,15 +178,15 @@ impl Desk {
         (replies, plans)
     }
 
-    /// MULTI on the lane that the client has for itself.
-    fn start_on_lane(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+    /// Sends a command of this family on the lane that the client has for itself.
+    fn send_as(&mut self, request: &Request<'_>, plan: ReplyPlan) -> Result<(), Hold> {
         let worker = self.worker.clone();
         let lane = self.attach(Need::Shared)?;
         let seq = self.sink.inner().queue.next_seq();
         let admitted = worker.policy().admit(*request, &mut self.scratch)?;
         lane.send(&self.owner, seq, Frames::One, |wire| {
             worker.transform.borrow_mut().seal(&admitted, wire)?;
-            Ok::<_, Refusal>(ReplyPlan::Started)
+            Ok::<_, Refusal>(plan)
         })?;
         self.expect(1);
         Ok(())
@@ -197,15 +200,7 @@ impl Desk {
             Tx::Queued { plans, .. } => std::mem::take(plans),
             _ => Vec::new(),
         };
-        let worker = self.worker.clone();
-        let lane = self.attach(Need::Shared)?;
-        let seq = self.sink.inner().queue.next_seq();
-        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
-        lane.send(&self.owner, seq, Frames::One, |wire| {
-            worker.transform.borrow_mut().seal(&admitted, wire)?;
-            Ok::<_, Refusal>(ReplyPlan::Exec(plans))
-        })?;
-        self.expect(1);
+        self.send_as(request, ReplyPlan::Exec(plans))?;
         self.sink.inner().session.tx = Tx::None;
         Ok(())
     }
@@ -268,7 +263,7 @@ impl Desk {
             self.say(|out| out.extend_from_slice(OK));
             return Ok(());
         }
-        self.forward(request, Need::Shared)?;
+        self.send_as(request, ReplyPlan::Released)?;
         self.sink.inner().session.tx = Tx::None;
         Ok(())
     }

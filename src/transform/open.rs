@@ -44,7 +44,7 @@ impl Transform {
     /// Appends what the client gets for `frame`, one complete reply, to `out`.
     pub fn open(&mut self, plan: &ReplyPlan, frame: &[u8], proto: Proto, out: &mut BytesMut) {
         match plan {
-            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued => return raw(frame, out),
+            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released => return raw(frame, out),
             ReplyPlan::Replace(bytes) => return out.extend_from_slice(bytes),
             _ => {}
         }
@@ -64,7 +64,7 @@ impl Transform {
             return Ok(());
         }
         match plan {
-            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued => pass(walk, out),
+            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released => pass(walk, out),
             ReplyPlan::Replace(bytes) => {
                 walk.skip_value().ok_or(OpenFailure::Shape)?;
                 out.extend_from_slice(bytes);

@@ -33,6 +33,8 @@ pub enum ReplyPlan {
     Started,
     /// The answer to a command inside MULTI: QUEUED, or the server's refusal.
     Queued,
+    /// The answer to what gives the state of a lane up (UNWATCH): OK, or the state is still there.
+    Released,
     /// EXEC: one plan per queued command.
     Exec(Vec<ReplyPlan>),
     /// The reply is of no interest; the client gets these bytes.
@@ -47,11 +49,13 @@ pub struct Owned {
 }
 
 impl ReplyPlan {
-    /// Does `frame` show that the server is not in the transaction that the plan takes for granted?
-    /// What follows on this connection is then not what was planned.
+    /// Does `frame` show that the server is not in the state that the plan takes for granted? What
+    /// follows on this connection is then not what was planned, and nobody else may have it.
     pub fn is_broken_by(&self, frame: &[u8]) -> bool {
         match self {
-            Self::Started => frame != b"+OK\r\n",
+            Self::Started | Self::Released => frame != b"+OK\r\n",
+            // The command that was sent instead of the client's (DISCARD) was refused.
+            Self::Replace(_) => frame.first() == Some(&b'-'),
             Self::Queued => frame != b"+QUEUED\r\n" && frame.first() != Some(&b'-'),
             _ => false,
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -32,6 +33,9 @@ pub struct Endpoint {
     pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     pub login: Option<Login>,
     pub connect_timeout: Duration,
+    /// How often a connection was made, by all workers: one that waits after a failure learns from it
+    /// that another was luckier.
+    pub reached: AtomicU64,
 }
 
 impl std::fmt::Debug for Endpoint {

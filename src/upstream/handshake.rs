@@ -145,6 +145,7 @@ fn version_of(hello: &[u8], proto: Proto) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
     use std::time::Duration;
 
     use zeroize::Zeroizing;
@@ -159,6 +160,7 @@ mod tests {
             tls: None,
             login: Some(Login { user: "default".into(), password: Zeroizing::new("hunter22".into()) }),
             connect_timeout: Duration::from_secs(1),
+            reached: AtomicU64::new(0),
         }
     }
 

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::dial::Endpoint;
@@ -60,6 +61,8 @@ struct Backoff {
     why: Unavailable,
     delay: Duration,
     until: Instant,
+    /// [`Endpoint::reached`] at the time of the failure.
+    reached: u64,
 }
 
 /// A lane that one client has for itself. Dropping it gives the budget back, and the lane too if it
@@ -169,7 +172,7 @@ impl Pool {
 
     fn may_dial(&self) -> Result<(), Unavailable> {
         match &*self.backoff.borrow() {
-            Some(b) if Instant::now() < b.until => Err(b.why.clone()),
+            Some(b) if Instant::now() < b.until && self.reached() == b.reached => Err(b.why.clone()),
             _ => Ok(()),
         }
     }
@@ -228,10 +231,16 @@ impl Pool {
         if backoff.as_ref().is_none_or(|b| b.why.what != why.what) {
             tracing::warn!(target: "waxseal::upstream", "{why}");
         }
-        *backoff = Some(Backoff { why: why.clone(), delay, until: Instant::now() + jittered(delay) });
+        *backoff =
+            Some(Backoff { why: why.clone(), delay, until: Instant::now() + jittered(delay), reached: self.reached() });
+    }
+
+    fn reached(&self) -> u64 {
+        self.endpoint.reached.load(Ordering::Relaxed)
     }
 
     fn dial_succeeded(&self) {
+        self.endpoint.reached.fetch_add(1, Ordering::Relaxed);
         if self.backoff.borrow_mut().take().is_some() {
             tracing::info!(target: "waxseal::upstream", "connected to {} again", self.endpoint.address());
         }

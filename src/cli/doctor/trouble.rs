@@ -267,6 +267,7 @@ mod tests {
             tls: None,
             login: Some(login),
             connect_timeout: Duration::from_secs(1),
+            reached: std::sync::atomic::AtomicU64::new(0),
         }
     }
 

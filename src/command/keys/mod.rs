@@ -147,12 +147,13 @@ fn find(keys: Keys, args: Args<'_>, out: &mut KeyPositions) -> Found {
                 out.add(at, if destined { access } else { Access::Read });
             }
         }
-        Keys::Counted { count_at, access } => counted(args, usize::from(count_at), access, out)?,
+        Keys::Counted { count_at, access } => counted(args, usize::from(count_at), 1, access, out)?,
+        Keys::CountedPairs { count_at, access } => counted(args, usize::from(count_at), 2, access, out)?,
         Keys::DestinationAndCounted => {
             if args.len() > 1 {
                 out.add(1, Access::Overwrite);
             }
-            counted(args, 2, Access::Read, out)?;
+            counted(args, 2, 1, Access::Read, out)?;
         }
         Keys::Streams => streams(args, out)?,
         Keys::Sort { store } => sort(args, store, out)?,
@@ -182,16 +183,17 @@ fn embedded(at: usize, args: Args<'_>) -> Result<Option<(Keys, Args<'_>)>, Uncle
     }
 }
 
-fn counted(args: Args<'_>, count_at: usize, access: Access, out: &mut KeyPositions) -> Found {
+/// As many keys as the number at `count_at` says, every `step`th argument after it.
+fn counted(args: Args<'_>, count_at: usize, step: usize, access: Access, out: &mut KeyPositions) -> Found {
     let Some(count) = args.get(count_at) else {
         return Ok(());
     };
     let count = integer(count).and_then(|count| usize::try_from(count).ok()).ok_or(Unclear)?;
     let first = count_at + 1;
-    if count > args.len() - first {
+    if count > (args.len() - first) / step {
         return Err(Unclear);
     }
-    for at in first..first + count {
+    for at in (first..first + count * step).step_by(step) {
         out.add(at, access);
     }
     Ok(())

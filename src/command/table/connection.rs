@@ -12,6 +12,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("client|getredir",            2,  NOSCRIPT,                  Local, NO_KEYS, PASS),
     row("client|help",                2,  0,                         Local, NO_KEYS, PASS),
     row("client|id",                  2,  NOSCRIPT,                  Local, NO_KEYS, PASS),
+    row("client|import-source",       3,  NOSCRIPT,                  Local, NO_KEYS, PASS),
     row("client|info",                2,  NOSCRIPT,                  Local, NO_KEYS, PASS),
     row("client|kill",                -3, ADMIN | DANGER | NOSCRIPT, Local, NO_KEYS, PASS),
     row("client|list",                -2, ADMIN | DANGER | NOSCRIPT, Local, NO_KEYS, PASS),

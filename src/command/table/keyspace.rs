@@ -48,6 +48,6 @@ pub(super) const ROWS: &[Spec] = &[
     row("ttl",                 2,  R | FAST,          Shared, key(Read),              PASS),
     row("type",                2,  R | FAST,          Shared, key(Read),              PASS),
     row("unlink",              -2, W | FAST,          Shared, keys_to(-1, Remove),    PASS),
-    row("wait",                3,  NOSCRIPT,          Wait,   NO_KEYS,                PASS),
+    row("wait",                3,  BLOCK | NOSCRIPT,  Wait,   NO_KEYS,                PASS),
     row("waitaof",             4,  BLOCK | NOSCRIPT,  Wait,   NO_KEYS,                PASS),
 ];

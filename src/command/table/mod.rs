@@ -5,23 +5,29 @@
 //! In: a name. Out: its [`Spec`].
 //! Must never: match part of a name, or a subcommand's name in the place of a command's.
 
+mod arrays;
 mod bitmaps;
 mod cluster;
 mod connection;
 mod geo;
 mod hashes;
 mod hyperloglog;
+mod json;
 mod keyspace;
 mod lists;
+mod probabilistic;
 mod pubsub;
 mod row;
 mod scripting;
+mod search;
 mod server;
 mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
+mod time_series;
 mod transactions;
+mod vectors;
 
 use std::sync::LazyLock;
 
@@ -31,10 +37,12 @@ use super::Spec;
 #[derive(Clone, Copy, Debug)]
 pub struct Group {
     pub title: &'static str,
+    /// Which servers have these commands, a sentence; empty if it is what every Redis has.
+    pub servers: &'static str,
     pub rows: &'static [Spec],
 }
 
-static GROUPS: [Group; 16] = [
+static GROUPS: [Group; 22] = [
     group("Strings", strings::ROWS),
     group("Bitmaps", bitmaps::ROWS),
     group("Hashes", hashes::ROWS),
@@ -44,6 +52,12 @@ static GROUPS: [Group; 16] = [
     group("Geospatial", geo::ROWS),
     group("Streams", streams::ROWS),
     group("HyperLogLog", hyperloglog::ROWS),
+    extension("Arrays", "Upstash, and Redis from 8.8", arrays::ROWS),
+    extension("JSON", "Upstash, and servers with the module RedisJSON or valkey-json", json::ROWS),
+    extension("Search", "SEARCH: Upstash. FT: servers with the module RediSearch or valkey-search", search::ROWS),
+    extension("Vectors", "VECTOR: Upstash. The others: Redis from 8.0", vectors::ROWS),
+    extension("Probabilistic", "Servers with the module RedisBloom or valkey-bloom", probabilistic::ROWS),
+    extension("Time series", "Servers with the module RedisTimeSeries", time_series::ROWS),
     group("Keys", keyspace::ROWS),
     group("Publish and subscribe", pubsub::ROWS),
     group("Transactions", transactions::ROWS),
@@ -54,7 +68,12 @@ static GROUPS: [Group; 16] = [
 ];
 
 const fn group(title: &'static str, rows: &'static [Spec]) -> Group {
-    Group { title, rows }
+    extension(title, "", rows)
+}
+
+/// A group that not every Redis has.
+const fn extension(title: &'static str, servers: &'static str, rows: &'static [Spec]) -> Group {
+    Group { title, servers, rows }
 }
 
 /// Every group, in the order of the docs.

@@ -5,14 +5,15 @@
 pub(super) use crate::command::Access::{Overwrite, Read, Remove, Update};
 pub(super) use crate::command::Grammar::{Fixed, GetEx, HashScan, Pairs, RandomField, Set};
 pub(super) use crate::command::Keys::{
-    ChannelPatterns, Channels, Counted, Debug, DestinationAndCounted, DestinationAndSources, Embedded, GeoRadius,
-    Migrate, Sort, Streams,
+    ChannelPatterns, Channels, Counted, CountedPairs, Debug, DestinationAndCounted, DestinationAndSources, Embedded,
+    GeoRadius, Migrate, Range, Sort, Streams,
 };
 pub(super) use crate::command::Lane::{
     Blocking, BlockingIfOption, Exclusive, Local, Monitor, Never, Shared, Subscribe, Transaction, Wait,
 };
 pub(super) use crate::command::Reason::{
-    CarriesCommand, ComputesOnValue, MovesBetweenKeys, NotYetSealed, Script, ServerInternals,
+    CarriesCommand, ComputesOnValue, MovesBetweenKeys, NotYetSealed, Script, ServerInternals, UnnamedKeys,
+    ValueComparison,
 };
 pub(super) use crate::command::Values::{At, FieldPairs, FieldValue, KeyPairs, Message};
 pub(super) use crate::command::{Reply, Spec};
@@ -78,6 +79,9 @@ pub(super) const fn container(name: &'static str, arity: i16, lane: Lane) -> Spe
 }
 
 pub(super) const NO_KEYS: Keys = Keys::None;
+
+/// Keys that the arguments do not name; the first argument stands for them.
+pub(super) const UNNAMED: Keys = key(Access::Pattern);
 
 /// One key at 1.
 pub(super) const fn key(access: Access) -> Keys {

@@ -23,10 +23,11 @@ pub(super) const ROWS: &[Spec] = &[
     row("function|restore", -3, W | NOSCRIPT,        Shared,          NO_KEYS,                                 PASS),
     row("function|stats",   2,  NOSCRIPT,            Shared,          NO_KEYS,                                 PASS),
     container("script", -2, Shared),
-    row("script|debug",     3,  NOSCRIPT,            Never(DEBUGGER), NO_KEYS,                                 PASS),
+    row("script|debug",     -3, NOSCRIPT,            Never(DEBUGGER), NO_KEYS,                                 PASS),
     row("script|exists",    -3, NOSCRIPT,            Shared,          NO_KEYS,                                 PASS),
     row("script|flush",     -2, NOSCRIPT,            Shared,          NO_KEYS,                                 PASS),
     row("script|help",      2,  0,                   Shared,          NO_KEYS,                                 PASS),
     row("script|kill",      2,  NOSCRIPT,            Exclusive,       NO_KEYS,                                 PASS),
     row("script|load",      3,  NOSCRIPT,            Shared,          NO_KEYS,                                 PASS),
+    row("script|show",      3,  NOSCRIPT,            Shared,          NO_KEYS,                                 PASS),
 ];

@@ -7,6 +7,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("sadd",        -3, W | FAST, Shared, key(Update),                                                 refuse(NotYetSealed)),
     row("scard",       2,  R | FAST, Shared, key(Read),                                                   PASS),
     row("sdiff",       -2, R,        Shared, keys_to(-1, Read),                                           refuse(NotYetSealed)),
+    row("sdiffcard",   -3, R,        Shared, Counted { count_at: 1, access: Read },                       refuse(NotYetSealed)),
     row("sdiffstore",  -3, W,        Shared, DestinationAndSources { destination: 1, access: Overwrite }, refuse(MovesBetweenKeys)),
     row("sinter",      -2, R,        Shared, keys_to(-1, Read),                                           refuse(NotYetSealed)),
     row("sintercard",  -3, R,        Shared, Counted { count_at: 1, access: Read },                       refuse(NotYetSealed)),
@@ -20,5 +21,6 @@ pub(super) const ROWS: &[Spec] = &[
     row("srem",        -3, W | FAST, Shared, key(Update),                                                 refuse(NotYetSealed)),
     row("sscan",       -3, R,        Shared, key(Read),                                                   refuse(NotYetSealed)),
     row("sunion",      -2, R,        Shared, keys_to(-1, Read),                                           refuse(NotYetSealed)),
+    row("sunioncard",  -3, R,        Shared, Counted { count_at: 1, access: Read },                       refuse(NotYetSealed)),
     row("sunionstore", -3, W,        Shared, DestinationAndSources { destination: 1, access: Overwrite }, refuse(MovesBetweenKeys)),
 ];

@@ -5,10 +5,12 @@ use super::row::*;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Spec] = &[
     row("xack",                  -4, W | FAST,  Shared,           key(Update),       PASS),
+    row("xackdel",               -6, W | FAST,  Shared,           key(Update),       PASS),
     row("xadd",                  -5, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
     row("xautoclaim",            -6, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
     row("xclaim",                -6, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
     row("xdel",                  -3, W | FAST,  Shared,           key(Update),       PASS),
+    row("xdelex",                -5, W | FAST,  Shared,           key(Update),       PASS),
     container("xgroup", -2, Shared),
     row("xgroup|create",         -5, W,         Shared,           key_at(2, Update), PASS),
     row("xgroup|createconsumer", 5,  W,         Shared,           key_at(2, Update), PASS),

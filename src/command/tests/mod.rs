@@ -1,8 +1,8 @@
-//! Tests over all rows, and of the look-up. See the siblings for keys, grammar and a real server.
+//! Tests over all rows, and of the look-up. See the siblings for keys and grammar, and `tests/servers.rs`
+//! for real servers.
 
 mod grammar;
 mod keys;
-mod server;
 
 use std::collections::HashSet;
 use std::ops::Range;

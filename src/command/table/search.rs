@@ -1,0 +1,47 @@
+//! Search. An index reads every key of a prefix or type, which the arguments of a query do not name, and
+//! a query carries words of the values it looks for. Names of indexes, aliases and dictionaries are in clear.
+
+use super::row::*;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Spec] = &[
+    row("ft._list",            1,  R,              Shared,   NO_KEYS,     PASS),
+    row("ft.aggregate",        -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.aliasadd",         3,  W,              Shared,   NO_KEYS,     PASS),
+    row("ft.aliasdel",         2,  W,              Shared,   NO_KEYS,     PASS),
+    row("ft.aliasupdate",      3,  W,              Shared,   NO_KEYS,     PASS),
+    row("ft.alter",            -5, W,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.config",           -2, ADMIN | DANGER, Shared,   NO_KEYS,     PASS),
+    row("ft.create",           -4, W,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.cursor",           -4, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.dictadd",          -3, W,              Shared,   NO_KEYS,     PASS),
+    row("ft.dictdel",          -3, W,              Shared,   NO_KEYS,     PASS),
+    row("ft.dictdump",         2,  R,              Shared,   NO_KEYS,     PASS),
+    row("ft.dropindex",        -2, W,              Shared,   NO_KEYS,     PASS),
+    row("ft.explain",          -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.explaincli",       -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.hybrid",           -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.info",             2,  R,              Shared,   NO_KEYS,     PASS),
+    row("ft.profile",          -5, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.search",           -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.spellcheck",       -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("ft.sugadd",           -4, W,              Shared,   key(Update), refuse(NotYetSealed)),
+    row("ft.sugdel",           3,  W,              Shared,   key(Update), refuse(NotYetSealed)),
+    row("ft.sugget",           -3, R,              Shared,   key(Read),   refuse(ComputesOnValue)),
+    row("ft.suglen",           2,  R,              Shared,   key(Read),   PASS),
+    row("ft.syndump",          2,  R,              Shared,   NO_KEYS,     PASS),
+    row("ft.synupdate",        -4, W,              Shared,   NO_KEYS,     PASS),
+    row("ft.tagvals",          3,  R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("search.aggregate",    -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("search.aliasadd",     3,  W,              Shared,   NO_KEYS,     PASS),
+    row("search.aliasdel",     2,  W,              Shared,   NO_KEYS,     PASS),
+    row("search.count",        -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("search.create",       -5, W,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("search.describe",     2,  R,              Shared,   NO_KEYS,     PASS),
+    row("search.drop",         2,  W,              Shared,   NO_KEYS,     PASS),
+    row("search.listaliases",  -1, R,              Shared,   NO_KEYS,     PASS),
+    row("search.listindexes",  -1, R,              Shared,   NO_KEYS,     PASS),
+    row("search.query",        -3, R,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("search.reindex",      -2, W,              Shared,   UNNAMED,     refuse(UnnamedKeys)),
+    row("search.waitindexing", 2,  R | BLOCK,      Blocking, NO_KEYS,     PASS),
+];
