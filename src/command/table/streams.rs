@@ -5,9 +5,9 @@ use super::row::*;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Spec] = &[
     row("xack",                  -4, W | FAST,  Shared,           key(Update),       PASS),
-    row("xadd",                  -5, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
-    row("xautoclaim",            -6, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
-    row("xclaim",                -6, W | FAST,  Shared,           key(Update),       refuse(NotYetSealed)),
+    row("xadd",                  -5, W | FAST,  Shared,           key(Update),       seal(StreamEntry, StreamFields)),
+    row("xautoclaim",            -6, W | FAST,  Shared,           key(Update),       optional(Mark { from: 6, word: "JUSTID" }, Shape::Raw, Shape::Tuple(&[Shape::Raw, ENTRIES, Shape::Raw]))),
+    row("xclaim",                -6, W | FAST,  Shared,           key(Update),       optional(Mark { from: 5, word: "JUSTID" }, Shape::Raw, ENTRIES)),
     row("xdel",                  -3, W | FAST,  Shared,           key(Update),       PASS),
     container("xgroup", -2, Shared),
     row("xgroup|create",         -5, W,         Shared,           key_at(2, Update), PASS),
@@ -23,10 +23,10 @@ pub(super) const ROWS: &[Spec] = &[
     row("xinfo|stream",          -3, R,         Shared,           key_at(2, Read),   refuse(NotYetSealed)),
     row("xlen",                  2,  R | FAST,  Shared,           key(Read),         PASS),
     row("xpending",              -3, R,         Shared,           key(Read),         PASS),
-    row("xrange",                -4, R,         Shared,           key(Read),         refuse(NotYetSealed)),
-    row("xread",                 -4, R | BLOCK, BlockingIfOption, Streams,           refuse(NotYetSealed)),
-    row("xreadgroup",            -7, W | BLOCK, BlockingIfOption, Streams,           refuse(NotYetSealed)),
-    row("xrevrange",             -4, R,         Shared,           key(Read),         refuse(NotYetSealed)),
+    row("xrange",                -4, R,         Shared,           key(Read),         shaped(Fixed, ENTRIES)),
+    row("xread",                 -4, R | BLOCK, BlockingIfOption, Streams,           shaped(Fixed, Shape::PerKey(&ENTRIES))),
+    row("xreadgroup",            -7, W | BLOCK, BlockingIfOption, Streams,           shaped(Fixed, Shape::PerKey(&ENTRIES))),
+    row("xrevrange",             -4, R,         Shared,           key(Read),         shaped(Fixed, ENTRIES)),
     row("xsetid",                -3, W | FAST,  Shared,           key(Update),       PASS),
     row("xtrim",                 -4, W,         Shared,           key(Update),       PASS),
 ];
