@@ -112,6 +112,14 @@ fn on_rule(row: &Spec) -> String {
         }
         Verdict::Refuse(reason) => format!("refused: [{0}](#{0})", reason.code()),
         Verdict::Seal(grammar) => sealed(row, grammar),
+        Verdict::Together(grammar) => {
+            let sealed = sealed(row, grammar);
+            let sealed = if sealed.is_empty() { "passes".to_owned() } else { sealed };
+            format!(
+                "{sealed}; only between keys of one scope, else refused: [{0}](#{0})",
+                Reason::MovesBetweenKeys.code()
+            )
+        }
         Verdict::Pass => match (row.lane, row.keys, row.reply) {
             (Lane::Never(_), ..) => "refused".to_owned(),
             (_, _, Reply::Info) => "no key; the replication section is rewritten".to_owned(),
@@ -126,12 +134,14 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
     let what = match row.values {
         Values::None => None,
         Values::At(_) | Values::FieldValue { .. } => Some("encrypts the value"),
-        Values::KeyPairs | Values::FieldPairs { .. } => Some("encrypts the values"),
+        Values::KeyPairs | Values::FieldPairs { .. } | Values::From(_) | Values::StreamFields => {
+            Some("encrypts the values")
+        }
+        Values::Members { .. } | Values::GroupedMembers { .. } | Values::MemberAtStart => Some("encrypts the members"),
         Values::Message { .. } => Some("encrypts the message"),
     };
     let reply = match row.reply {
         Reply::Raw | Reply::Info => None,
-        Reply::ValueIfGetOption => Some("decrypts the reply of GET"),
         Reply::FieldMapValues => Some("decrypts the reply, asked as HGETALL"),
         _ => Some("decrypts the reply"),
     };

@@ -24,17 +24,63 @@ pub enum Grammar {
     RandomField,
     /// HSCAN: MATCH COUNT NOVALUES.
     HashScan,
+    /// Nothing but these words from position `from` on, in any order.
+    Options { from: u8, words: &'static [Word] },
+    /// ZRANDMEMBER: a count, then WITHSCORES.
+    RandomMember,
+    /// ZUNION and its like: keys, then WEIGHTS AGGREGATE LIMIT WITHSCORES.
+    SetOperation { count_at: u8 },
+    /// ZADD: NX XX GT LT CH INCR, then scores and members.
+    ScoredMembers,
+    /// GEOADD: NX XX CH, then longitudes, latitudes and members.
+    GeoMembers,
+    /// GEOSEARCH: its whole language, with at most one member.
+    GeoSearch,
+    /// XADD: NOMKSTREAM, trimming, an id, then fields and values.
+    StreamEntry,
+    /// XCLAIM, XAUTOCLAIM: only whether this word is there matters; none of the others is a value.
+    Mark { from: u8, word: &'static str },
+}
+
+/// An option word, the arguments that follow it, and what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    pub name: &'static str,
+    pub takes: u8,
+    pub effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Nothing,
+    /// Changes what the reply holds.
+    Marks,
+    /// Would have the server look at values or members.
+    Compares,
+}
+
+impl Word {
+    pub const fn plain(name: &'static str, takes: u8) -> Self {
+        Self { name, takes, effect: Effect::Nothing }
+    }
+
+    pub const fn marking(name: &'static str) -> Self {
+        Self { name, takes: 0, effect: Effect::Marks }
+    }
+
+    pub const fn comparing(name: &'static str, takes: u8) -> Self {
+        Self { name, takes, effect: Effect::Compares }
+    }
 }
 
 /// What the options of an understood request mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// SET ... GET: the reply is the old value.
-    pub get: bool,
-    /// HRANDFIELD ... WITHVALUES.
-    pub with_values: bool,
-    /// HSCAN ... NOVALUES.
-    pub no_values: bool,
+    /// The option is there on which the reply's shape depends: GET, WITHVALUES, NOVALUES, WITHSCORES, JUSTID.
+    pub marked: bool,
+    /// Where the members or the fields and values begin, if options come before them; of GEOSEARCH the one
+    /// member's place, or 0.
+    pub start: usize,
 }
 
 /// Why a request is not understood.
@@ -73,6 +119,12 @@ impl Grammar {
             Self::GetEx => "EX PX EXAT PXAT PERSIST",
             Self::RandomField => "WITHVALUES",
             Self::HashScan => "MATCH COUNT NOVALUES",
+            Self::RandomMember => "WITHSCORES",
+            Self::SetOperation { .. } => "WEIGHTS AGGREGATE LIMIT WITHSCORES",
+            Self::ScoredMembers => "NX XX GT LT CH INCR",
+            Self::GeoMembers => "NX XX CH",
+            Self::StreamEntry => "NOMKSTREAM MAXLEN MINID LIMIT KEEPREF DELREF ACKED",
+            Self::Options { .. } | Self::GeoSearch | Self::Mark { .. } => "",
         }
     }
 
@@ -86,8 +138,19 @@ impl Grammar {
             Self::Pairs { from } => pairs(args, usize::from(from)),
             Self::Set => expiring(args, 3, Expiring::Set),
             Self::GetEx => expiring(args, 2, Expiring::GetEx),
-            Self::RandomField => random_field(args),
+            Self::RandomField => random(args, "WITHVALUES"),
             Self::HashScan => hash_scan(args),
+            Self::Options { from, words } => options(args, usize::from(from), words),
+            Self::RandomMember => random(args, "WITHSCORES"),
+            Self::SetOperation { count_at } => set_operation(args, usize::from(count_at)),
+            Self::ScoredMembers => groups(args, &["NX", "XX", "GT", "LT", "CH", "INCR"], 2),
+            Self::GeoMembers => groups(args, &["NX", "XX", "CH"], 3),
+            Self::GeoSearch => geo_search(args),
+            Self::StreamEntry => stream_entry(args),
+            Self::Mark { from, word } => {
+                let marked = (usize::from(from)..args.len()).any(|at| args.is(at, word));
+                Ok(Form { marked, ..Form::default() })
+            }
         }
     }
 }
@@ -131,7 +194,7 @@ fn expiring(args: Args<'_>, from: usize, command: Expiring) -> Result<Form, Gram
         } else if set && args.is(at, "XX") && !nx {
             xx = true;
         } else if set && args.is(at, "GET") {
-            form.get = true;
+            form.marked = true;
         } else if set && ["IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|word| args.is(at, word)) {
             return Err(GrammarError::ComparesValue);
         } else {
@@ -148,8 +211,8 @@ fn expiring(args: Args<'_>, from: usize, command: Expiring) -> Result<Form, Gram
     Ok(form)
 }
 
-/// `HRANDFIELD key [count [WITHVALUES]]`; Redis looks at the count before the word after it.
-fn random_field(args: Args<'_>) -> Result<Form, GrammarError> {
+/// `HRANDFIELD key [count [WITHVALUES]]` and ZRANDMEMBER; Redis looks at the count before the word after it.
+fn random(args: Args<'_>, word: &str) -> Result<Form, GrammarError> {
     let Some(count) = args.get(2) else {
         return Ok(Form::default());
     };
@@ -158,7 +221,7 @@ fn random_field(args: Args<'_>) -> Result<Form, GrammarError> {
     }
     match args.len() {
         3 => Ok(Form::default()),
-        4 if args.is(3, "WITHVALUES") => Ok(Form { with_values: true, ..Form::default() }),
+        4 if args.is(3, word) => Ok(Form { marked: true, ..Form::default() }),
         _ => Err(GrammarError::Syntax),
     }
 }
@@ -174,13 +237,113 @@ fn hash_scan(args: Args<'_>) -> Result<Form, GrammarError> {
                 return Err(GrammarError::Syntax);
             }
         } else if args.is(at, "NOVALUES") {
-            form.no_values = true;
+            form.marked = true;
         } else {
             return Err(GrammarError::Syntax);
         }
         at += 1;
     }
     Ok(form)
+}
+
+fn options(args: Args<'_>, from: usize, words: &[Word]) -> Result<Form, GrammarError> {
+    let mut form = Form::default();
+    let mut at = from;
+    while at < args.len() {
+        let word = words.iter().find(|word| args.is(at, word.name)).ok_or(GrammarError::Syntax)?;
+        match word.effect {
+            Effect::Nothing => {}
+            Effect::Marks => form.marked = true,
+            Effect::Compares => return Err(GrammarError::ComparesValue),
+        }
+        at += 1 + usize::from(word.takes);
+        if at > args.len() {
+            return Err(GrammarError::Syntax);
+        }
+    }
+    Ok(form)
+}
+
+/// `numkeys key [key ...]`, then options, one of which has as many arguments as there are keys.
+fn set_operation(args: Args<'_>, count_at: usize) -> Result<Form, GrammarError> {
+    let keys = args.get(count_at).and_then(integer).and_then(|n| u8::try_from(n).ok()).ok_or(GrammarError::Syntax)?;
+    let words = [
+        Word::plain("WEIGHTS", keys),
+        Word::plain("AGGREGATE", 1),
+        Word::plain("LIMIT", 1),
+        Word::marking("WITHSCORES"),
+    ];
+    options(args, count_at + 1 + usize::from(keys), &words)
+}
+
+/// Flags, then groups of `size` arguments of which the last is a member.
+fn groups(args: Args<'_>, flags: &[&str], size: usize) -> Result<Form, GrammarError> {
+    let mut start = 2;
+    while flags.iter().any(|flag| args.is(start, flag)) {
+        start += 1;
+    }
+    let after = args.len().saturating_sub(start);
+    if after == 0 || !after.is_multiple_of(size) {
+        return Err(GrammarError::Syntax);
+    }
+    Ok(Form { start, ..Form::default() })
+}
+
+fn geo_search(args: Args<'_>) -> Result<Form, GrammarError> {
+    const WORDS: [Word; 11] = [
+        Word::plain("FROMMEMBER", 1),
+        Word::plain("FROMLONLAT", 2),
+        Word::plain("BYRADIUS", 2),
+        Word::plain("BYBOX", 3),
+        Word::plain("ASC", 0),
+        Word::plain("DESC", 0),
+        Word::plain("COUNT", 1),
+        Word::plain("ANY", 0),
+        Word::plain("WITHCOORD", 0),
+        Word::plain("WITHDIST", 0),
+        Word::plain("WITHHASH", 0),
+    ];
+    let form = options(args, 2, &WORDS)?;
+    // A second FROMMEMBER would leave a member in clear; Redis refuses it as well.
+    let mut members = 0;
+    let mut start = 0;
+    let mut at = 2;
+    while at < args.len() {
+        if args.is(at, "FROMMEMBER") {
+            members += 1;
+            start = at + 1;
+        }
+        let takes = WORDS.iter().find(|word| args.is(at, word.name)).map_or(0, |word| word.takes);
+        at += 1 + usize::from(takes);
+    }
+    if members > 1 { Err(GrammarError::Syntax) } else { Ok(Form { start, ..form }) }
+}
+
+/// `XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] id field value [field value ...]`
+fn stream_entry(args: Args<'_>) -> Result<Form, GrammarError> {
+    let mut at = 2;
+    loop {
+        if ["NOMKSTREAM", "KEEPREF", "DELREF", "ACKED"].iter().any(|word| args.is(at, word)) {
+            at += 1;
+        } else if args.is(at, "MAXLEN") || args.is(at, "MINID") {
+            at += 1;
+            if args.is(at, "=") || args.is(at, "~") {
+                at += 1;
+            }
+            at += 1;
+        } else if args.is(at, "LIMIT") {
+            at += 2;
+        } else {
+            break;
+        }
+    }
+    // The id: anything else here is a word of a newer server, whose arguments would be taken for fields.
+    let id = args.get(at).ok_or(GrammarError::WrongArity)?;
+    if id != b"*" && !id.first().is_some_and(u8::is_ascii_digit) {
+        return Err(GrammarError::Syntax);
+    }
+    pairs(args, at + 1)?;
+    Ok(Form { start: at + 1, ..Form::default() })
 }
 
 /// An integer as Redis reads one: no plus sign, no leading zero, no spaces.

@@ -10,15 +10,17 @@ mod grammar;
 mod keys;
 mod reason;
 mod request;
+mod shape;
 mod spec;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use docs::render as render_docs;
-pub use grammar::{Form, Grammar, GrammarError};
+pub use grammar::{Effect, Form, Grammar, GrammarError, Word};
 pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
 pub use reason::Reason;
 pub use request::{Args, Request};
+pub use shape::Shape;
 pub use spec::{Access, Flags, Keys, Lane, Reply, Spec, Values, Verdict, check_arity};
 pub use table::{Group, find, groups, table};

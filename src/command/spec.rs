@@ -4,8 +4,8 @@
 //! In: nothing; these are constants. Out: [`Spec`] and the types of its columns.
 //! Must never: hold an argument, or leave a property to be guessed from another.
 
-use super::Args;
 use super::keys::{self, ChannelPositions, KeyPositions, Unclear};
+use super::{Args, Shape};
 
 /// One command or subcommand.
 #[derive(Clone, Copy, Debug)]
@@ -226,6 +226,21 @@ pub enum Values {
         field: u8,
         value: u8,
     },
+    /// All arguments from here on: LPUSH.
+    From(u8),
+    /// The fields and values of a stream entry, from where the grammar says.
+    StreamFields,
+    /// Members from one position to another, or to the end if that is 0.
+    Members {
+        from: u8,
+        to: u8,
+    },
+    /// The last of each group of `size`, from where the grammar says: ZADD, GEOADD.
+    GroupedMembers {
+        size: u8,
+    },
+    /// One, where the grammar says: GEOSEARCH FROMMEMBER.
+    MemberAtStart,
     /// One message to a channel: PUBLISH.
     Message {
         channel: u8,
@@ -238,24 +253,18 @@ pub enum Values {
 pub enum Reply {
     /// Nothing.
     Raw,
-    /// A bulk string of the key at 1, or null.
-    Value,
-    /// As `Value` if the request has the option GET, else nothing.
-    ValueIfGetOption,
+    /// This shape.
+    Shaped(Shape),
+    /// One shape if the option that the grammar marks is there, another if not.
+    Optional { marked: Shape, plain: Shape },
     /// An array with a value or null for each key: MGET.
     ValuePerKey,
     /// A bulk string or null of one field: HGET.
     FieldValue { field: u8 },
     /// An array with a value or null for each field of the request: HMGET.
     ValuePerField { from: u8 },
-    /// Fields and values, flat or as a map: HGETALL.
-    FieldMap,
     /// Values alone: asked as HGETALL, because a value opens only with its field.
     FieldMapValues,
-    /// HRANDFIELD: fields, with values flat (RESP2) or in pairs (RESP3) if WITHVALUES.
-    RandomFields,
-    /// HSCAN: a cursor and fields with values, unless NOVALUES.
-    FieldScan,
     /// INFO: the replication section is rewritten.
     Info,
 }
@@ -267,6 +276,9 @@ pub enum Verdict {
     Pass,
     /// Values are sealed and opened, if the grammar admits the request.
     Seal(super::Grammar),
+    /// The same, but only where all keys live under one derived key; else values would have to be
+    /// sealed anew on their way from one to the other.
+    Together(super::Grammar),
     /// Refused.
     Refuse(super::Reason),
 }

@@ -16,7 +16,7 @@ pub use access::{Access, Scripts};
 pub use limit::{Limiter, RateLimited, TokenBucket};
 pub use refusal::Refusal;
 
-use crate::command::{Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Request, Verdict};
+use crate::command::{Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Reason, Request, Verdict};
 use rules::{Rule, RuleSet};
 
 /// Pub/sub channels on which the server itself reports key events: `__keyspace@0__:key` and
@@ -115,12 +115,27 @@ impl Policy {
             (Verdict::Refuse(reason), Some(rule)) => {
                 return Err(Refusal::Command { command: spec.name, rule: rule.id.clone(), reason: *reason });
             }
+            (Verdict::Together(_), Some(rule)) if !self.share_a_scope(&request, &scratch.hits) => {
+                return Err(Refusal::Command {
+                    command: spec.name,
+                    rule: rule.id.clone(),
+                    reason: Reason::MovesBetweenKeys,
+                });
+            }
             (_, None) if spec.flags.has(Flags::SCRIPT) && self.scripts == Scripts::Refuse => {
                 return Err(Refusal::HiddenKeys { command: spec.name });
             }
             _ => {}
         }
         Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some() })
+    }
+
+    /// Do all keys live under one derived key, so that values can go from one to the other as they are?
+    fn share_a_scope(&self, request: &Request<'_>, hits: &[KeyHit]) -> bool {
+        let scope = |hit: &KeyHit| Some(self.rules.rules()[hit.rule?].scope_of(request.args().get(hit.position)?));
+        let mut scopes = hits.iter().map(scope);
+        let Some(Some(first)) = scopes.next() else { return false };
+        scopes.all(|other| other == Some(first))
     }
 
     /// The rule by which messages that come on a pub/sub channel are opened.

@@ -104,6 +104,17 @@ impl Rule {
         self.except.first(key, |_| true).is_some()
     }
 
+    /// What the derived keys of `key`'s values are bound to: values can move between keys of which
+    /// this is the same.
+    pub fn scope_of<'a>(&'a self, key: &'a [u8]) -> (Scope, &'a [u8]) {
+        let id = match self.scope {
+            Scope::Key => key,
+            Scope::Tag => hash_tag(key),
+            Scope::Rule => self.id.as_bytes(),
+        };
+        (self.scope, id)
+    }
+
     /// The compiled key patterns, in the order given.
     pub fn patterns(&self) -> &[Glob] {
         &self.keys

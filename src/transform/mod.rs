@@ -12,6 +12,7 @@ mod open;
 mod plan;
 mod push;
 mod seal;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -38,7 +38,7 @@ impl fmt::Display for OpenFailure {
     }
 }
 
-type Opened = Result<(), OpenFailure>;
+pub(super) type Opened = Result<(), OpenFailure>;
 
 impl Transform {
     /// Appends what the client gets for `frame`, one complete reply, to `out`.
@@ -70,21 +70,24 @@ impl Transform {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
-            ReplyPlan::Value(scope) => self.value(walk, &scope.place(None), proto, out),
-            ReplyPlan::Field(scope, field) => self.value(walk, &scope.place(Some(field)), proto, out),
+            ReplyPlan::Shaped(scope, shape) => self.shape(shape, scope.as_ref(), walk, proto, out),
+            ReplyPlan::Field(scope, field) => self.value(walk, &scope.value(Some(field)), proto, out),
             ReplyPlan::Values(scopes) => self.values(walk, scopes, proto, out),
             ReplyPlan::Fields(scope, fields) => self.fields(walk, scope, fields, proto, out),
-            ReplyPlan::FieldMap(scope) => self.field_map(walk, scope, false, out),
-            ReplyPlan::FieldMapValues(scope) => self.field_map(walk, scope, true, out),
-            ReplyPlan::FieldPairs(scope) => self.field_pairs(walk, scope, proto, out),
-            ReplyPlan::FieldScan(scope) => self.field_scan(walk, scope, out),
+            ReplyPlan::FieldMapValues(scope) => self.values_of_fields(walk, scope, out),
             ReplyPlan::Info => info::without_topology(walk, out).ok_or(OpenFailure::Shape),
             ReplyPlan::Exec(plans) => self.exec(walk, plans, proto, out),
         }
     }
 
     /// One bulk string, or null.
-    fn value(&mut self, walk: &mut Walker<'_>, place: &Place<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+    pub(super) fn value(
+        &mut self,
+        walk: &mut Walker<'_>,
+        place: &Place<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
         match walk.next() {
             Some(Token::Null) => {
                 encode::null(out, proto);
@@ -95,7 +98,7 @@ impl Transform {
         }
     }
 
-    fn bulk(&mut self, sealed: &[u8], place: &Place<'_>, out: &mut BytesMut) -> Opened {
+    pub(super) fn bulk(&mut self, sealed: &[u8], place: &Place<'_>, out: &mut BytesMut) -> Opened {
         // A shorter one fails to open; its header is taken back with the rest.
         encode::bulk_header(out, sealed.len().saturating_sub(OVERHEAD));
         self.cipher.as_mut().ok_or(OpenFailure::Shape)?.open(place, sealed, out)?;
@@ -107,7 +110,7 @@ impl Transform {
         array_of(walk, scopes.len(), out)?;
         for scope in scopes {
             match scope {
-                Some(scope) => self.value(walk, &scope.place(None), proto, out)?,
+                Some(scope) => self.value(walk, &scope.value(None), proto, out)?,
                 None => pass(walk, out)?,
             }
         }
@@ -124,30 +127,27 @@ impl Transform {
     ) -> Opened {
         array_of(walk, fields.len(), out)?;
         for field in fields {
-            self.value(walk, &scope.place(Some(field)), proto, out)?;
+            self.value(walk, &scope.value(Some(field)), proto, out)?;
         }
         Ok(())
     }
 
-    fn field_map(&mut self, walk: &mut Walker<'_>, scope: &Owned, values_only: bool, out: &mut BytesMut) -> Opened {
-        let (pairs, is_map) = match walk.next() {
-            Some(Token::Map(pairs)) => (pairs, true),
-            Some(Token::Array(items)) if items % 2 == 0 => (items / 2, false),
+    /// HGETALL's reply, of which only the values are given on.
+    fn values_of_fields(&mut self, walk: &mut Walker<'_>, scope: &Owned, out: &mut BytesMut) -> Opened {
+        let pairs = match walk.next() {
+            Some(Token::Map(pairs)) => pairs,
+            Some(Token::Array(items)) if items % 2 == 0 => items / 2,
             _ => return Err(OpenFailure::Shape),
         };
-        match (values_only, is_map) {
-            (true, _) => encode::array_header(out, pairs),
-            (false, true) => encode::map_header(out, pairs, Proto::Resp3),
-            (false, false) => encode::array_header(out, pairs * 2),
-        }
+        encode::array_header(out, pairs);
         for _ in 0..pairs {
-            self.field_and_value(walk, scope, values_only, out)?;
+            self.field_and_value(walk, scope, true, out)?;
         }
         Ok(())
     }
 
     /// A field passes, its value is opened.
-    fn field_and_value(
+    pub(super) fn field_and_value(
         &mut self,
         walk: &mut Walker<'_>,
         scope: &Owned,
@@ -160,41 +160,7 @@ impl Transform {
         if !value_only {
             encode::bulk(out, field);
         }
-        self.bulk(sealed, &scope.place(Some(field)), out)
-    }
-
-    fn field_pairs(&mut self, walk: &mut Walker<'_>, scope: &Owned, proto: Proto, out: &mut BytesMut) -> Opened {
-        let items = match walk.next() {
-            Some(Token::Array(items)) => items,
-            Some(Token::Null) => {
-                encode::null(out, proto);
-                return Ok(());
-            }
-            _ => return Err(OpenFailure::Shape),
-        };
-        encode::array_header(out, items);
-        let nested = matches!(walk.peek(), Some(Token::Array(2)));
-        if nested {
-            for _ in 0..items {
-                array_of(walk, 2, out)?;
-                self.field_and_value(walk, scope, false, out)?;
-            }
-            return Ok(());
-        }
-        if items % 2 != 0 {
-            return Err(OpenFailure::Shape);
-        }
-        for _ in 0..items / 2 {
-            self.field_and_value(walk, scope, false, out)?;
-        }
-        Ok(())
-    }
-
-    fn field_scan(&mut self, walk: &mut Walker<'_>, scope: &Owned, out: &mut BytesMut) -> Opened {
-        array_of(walk, 2, out)?;
-        let Some(Token::Bulk(cursor)) = walk.next() else { return Err(OpenFailure::Shape) };
-        encode::bulk(out, cursor);
-        self.field_map(walk, scope, false, out)
+        self.bulk(sealed, &scope.value(Some(field)), out)
     }
 
     fn exec(&mut self, walk: &mut Walker<'_>, plans: &[ReplyPlan], proto: Proto, out: &mut BytesMut) -> Opened {
@@ -226,7 +192,7 @@ fn is_error(walk: &Walker<'_>) -> bool {
 }
 
 /// The next value as it came.
-fn pass(walk: &mut Walker<'_>, out: &mut BytesMut) -> Opened {
+pub(super) fn pass(walk: &mut Walker<'_>, out: &mut BytesMut) -> Opened {
     out.extend_from_slice(walk.skip_value().ok_or(OpenFailure::Shape)?);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::command::Shape;
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules;
 
@@ -11,22 +12,17 @@ pub enum ReplyPlan {
     /// No rule touches it: the bytes pass as they came.
     #[default]
     Raw,
-    /// One bulk string (GET) or null.
-    Value(Owned),
+    /// Sealed parts in this shape, of a key under this scope. `None`: the request's first key has no
+    /// rule; parts that name their key go by that.
+    Shaped(Option<Owned>, &'static Shape),
     /// A hash field's bulk string (HGET) or null.
     Field(Owned, Bytes),
     /// An array, one element per key; `None` where no rule covers the key (MGET).
     Values(Vec<Option<Owned>>),
     /// An array, one element per field (HMGET).
     Fields(Owned, Vec<Bytes>),
-    /// Field and value in turn, or a map (HGETALL).
-    FieldMap(Owned),
-    /// The same reply, of which the client asked for the values only (HVALS).
+    /// Fields and values, of which the client asked for the values only (HVALS).
     FieldMapValues(Owned),
-    /// Field and value in turn, or an array of pairs (HRANDFIELD WITHVALUES).
-    FieldPairs(Owned),
-    /// Cursor, then field and value in turn (HSCAN).
-    FieldScan(Owned),
     /// INFO, whose topology the client must not follow.
     Info,
     /// The answer to MULTI: anything but OK means that what follows runs outside of a transaction.
@@ -68,17 +64,27 @@ impl Owned {
         Self { kind: scope.kind, id: Bytes::copy_from_slice(scope.id) }
     }
 
-    pub(super) fn place<'a>(&'a self, field: Option<&'a [u8]>) -> Place<'a> {
-        let scope = Scope { kind: self.kind, id: &self.id };
-        Place { purpose: Purpose::Value, scope, field }
+    /// Of a value, and of a field's if there is one.
+    pub(super) fn value<'a>(&'a self, field: Option<&'a [u8]>) -> Place<'a> {
+        Place { purpose: Purpose::Value, scope: self.scope(), field }
+    }
+
+    pub(super) fn member(&self) -> Place<'_> {
+        Place { purpose: Purpose::Member, scope: self.scope(), field: None }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope { kind: self.kind, id: &self.id }
     }
 }
 
 /// The scope under which a key's values live, by the rule that covers it.
 pub(super) fn scope<'a>(rule: &'a rules::Rule, key: &'a [u8]) -> Scope<'a> {
-    match rule.scope {
-        rules::Scope::Key => Scope { kind: ScopeKind::Key, id: key },
-        rules::Scope::Tag => Scope { kind: ScopeKind::Tag, id: rules::hash_tag(key) },
-        rules::Scope::Rule => Scope { kind: ScopeKind::Rule, id: rule.id.as_bytes() },
-    }
+    let (kind, id) = rule.scope_of(key);
+    let kind = match kind {
+        rules::Scope::Key => ScopeKind::Key,
+        rules::Scope::Tag => ScopeKind::Tag,
+        rules::Scope::Rule => ScopeKind::Rule,
+    };
+    Scope { kind, id }
 }

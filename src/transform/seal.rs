@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::plan::{Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire};
-use crate::command::{Args, Form, Grammar, GrammarError, Reply, Spec, Values, Verdict, check_arity};
+use crate::command::{Args, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
 use crate::crypto::{OVERHEAD, Place, Purpose};
 use crate::policy::rules::Rule;
 use crate::policy::{Admitted, KeyHit, Refusal};
@@ -44,12 +44,12 @@ impl Transform {
                 out.extend_from_slice(request.bytes());
                 Ok(ReplyPlan::Raw)
             }
-            Verdict::Seal(grammar) => {
+            Verdict::Seal(grammar) | Verdict::Together(grammar) => {
                 if !check_arity(spec, request.args().len()) {
                     return Err(wrong_arity(spec));
                 }
                 let form = understand(spec, *grammar, request.args())?;
-                self.write_sealed(spec, admitted, out)?;
+                self.write_sealed(spec, &form, admitted, out)?;
                 Ok(self.reply_plan(spec, &form, admitted))
             }
             // Refused on admission already; said again because this is the last gate.
@@ -60,6 +60,7 @@ impl Transform {
     fn write_sealed(
         &mut self,
         spec: &'static Spec,
+        form: &Form,
         admitted: &Admitted<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
@@ -78,7 +79,7 @@ impl Transform {
         out.reserve(request.bytes().len() + OVERHEAD);
         encode::array_header(out, args.len());
         for (index, arg) in args.iter().enumerate() {
-            match self.place_of(spec, admitted, index)? {
+            match place_of(spec, form, admitted, index)? {
                 Some(place) => self.write_value(&place, arg, out)?,
                 None => encode::bulk(out, arg),
             }
@@ -92,45 +93,20 @@ impl Transform {
         }
         let policy = self.policy.clone();
         let rule = &policy.rules.rules()[place.rule];
-        let place = Place { purpose: place.purpose, scope: scope(rule, place.key), field: place.field };
-        encode::bulk_header(out, value.len() + OVERHEAD);
+        let (purpose, deterministic) = match place.what {
+            What::Value => (Purpose::Value, false),
+            What::Member => (Purpose::Member, true),
+            What::Message => (Purpose::Message, false),
+        };
+        let place = Place { purpose, scope: scope(rule, place.key), field: place.field };
         let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
-        cipher.seal(&place, value, out).map_err(|e| Refusal::Seal(e.to_string()))?;
+        encode::bulk_header(out, value.len() + OVERHEAD);
+        // The same member must give the same bytes, or the server could not find it again.
+        let sealed =
+            if deterministic { cipher.seal_deterministic(&place, value, out) } else { cipher.seal(&place, value, out) };
+        sealed.map_err(|e| Refusal::Seal(e.to_string()))?;
         out.extend_from_slice(b"\r\n");
         Ok(())
-    }
-
-    /// Is argument `index` a value of a protected key, and of which?
-    fn place_of<'a>(
-        &self,
-        spec: &'static Spec,
-        admitted: &'a Admitted<'_>,
-        index: usize,
-    ) -> Result<Option<PlaceOf<'a>>, Refusal> {
-        let args = admitted.request().args();
-        let unclear = || Refusal::Unclear { command: spec.name };
-        let arg = |i: usize| args.get(i).ok_or_else(unclear);
-        let place = |position: usize, field: Option<&'a [u8]>, purpose| -> Result<_, Refusal> {
-            // Every value belongs to a key that admission has looked at; anything else is a fault of the table.
-            let hit = hit_at(admitted.hits(), position).ok_or_else(unclear)?;
-            let key = arg(position)?;
-            Ok(hit.rule.map(|rule| PlaceOf { rule, key, field, purpose }))
-        };
-        match spec.values {
-            Values::None => Ok(None),
-            Values::At(at) if index == usize::from(at) => place(1, None, Purpose::Value),
-            Values::KeyPairs if index >= 2 && index.is_multiple_of(2) => place(index - 1, None, Purpose::Value),
-            Values::FieldPairs { from } if index > usize::from(from) && (index - usize::from(from)) % 2 == 1 => {
-                place(1, Some(arg(index - 1)?), Purpose::Value)
-            }
-            Values::FieldValue { field, value } if index == usize::from(value) => {
-                place(1, Some(arg(usize::from(field))?), Purpose::Value)
-            }
-            Values::Message { channel, value } if index == usize::from(value) => {
-                place(usize::from(channel), None, Purpose::Message)
-            }
-            _ => Ok(None),
-        }
     }
 
     fn reply_plan(&self, spec: &'static Spec, form: &Form, admitted: &Admitted<'_>) -> ReplyPlan {
@@ -140,33 +116,71 @@ impl Transform {
             let rule: &Rule = rules.get(hit.rule?)?;
             Some(Owned::of(rule, args.get(hit.position)?))
         };
-        let Some(first) = admitted.hits().first().and_then(owned) else {
-            // MGET may name an unprotected key first.
-            return match spec.reply {
-                Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
-                _ => ReplyPlan::Raw,
-            };
+        let first = admitted.hits().first().and_then(owned);
+        let shaped = |shape: &'static Shape| match shape {
+            Shape::Raw => ReplyPlan::Raw,
+            shape => ReplyPlan::Shaped(admitted.hits().first().and_then(owned), shape),
         };
-        match spec.reply {
-            Reply::Raw => ReplyPlan::Raw,
-            Reply::Info => ReplyPlan::Info,
-            Reply::Value => ReplyPlan::Value(first),
-            Reply::ValueIfGetOption if form.get => ReplyPlan::Value(first),
-            Reply::ValueIfGetOption => ReplyPlan::Raw,
-            Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
-            Reply::FieldValue { field } => {
-                ReplyPlan::Field(first, copy(args.get(usize::from(field)).unwrap_or_default()))
+        match (&spec.reply, first) {
+            (Reply::Raw, _) => ReplyPlan::Raw,
+            (Reply::Info, _) => ReplyPlan::Info,
+            (Reply::Shaped(shape), _) => shaped(shape),
+            (Reply::Optional { marked, .. }, _) if form.marked => shaped(marked),
+            (Reply::Optional { plain, .. }, _) => shaped(plain),
+            (Reply::ValuePerKey, _) => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
+            (Reply::FieldValue { field }, Some(first)) => {
+                ReplyPlan::Field(first, copy(args.get(usize::from(*field)).unwrap_or_default()))
             }
-            Reply::ValuePerField { from } => {
-                ReplyPlan::Fields(first, args.iter().skip(usize::from(from)).map(copy).collect())
+            (Reply::ValuePerField { from }, Some(first)) => {
+                ReplyPlan::Fields(first, args.iter().skip(usize::from(*from)).map(copy).collect())
             }
-            Reply::FieldMap => ReplyPlan::FieldMap(first),
-            Reply::FieldMapValues => ReplyPlan::FieldMapValues(first),
-            Reply::RandomFields if form.with_values => ReplyPlan::FieldPairs(first),
-            Reply::RandomFields => ReplyPlan::Raw,
-            Reply::FieldScan if form.no_values => ReplyPlan::Raw,
-            Reply::FieldScan => ReplyPlan::FieldScan(first),
+            (Reply::FieldMapValues, Some(first)) => ReplyPlan::FieldMapValues(first),
+            // The one key of these commands has no rule.
+            (Reply::FieldValue { .. } | Reply::ValuePerField { .. } | Reply::FieldMapValues, None) => ReplyPlan::Raw,
         }
+    }
+}
+
+/// Is argument `index` a value of a protected key, and of which?
+fn place_of<'a>(
+    spec: &'static Spec,
+    form: &Form,
+    admitted: &'a Admitted<'_>,
+    index: usize,
+) -> Result<Option<PlaceOf<'a>>, Refusal> {
+    let args = admitted.request().args();
+    let unclear = || Refusal::Unclear { command: spec.name };
+    let arg = |i: usize| args.get(i).ok_or_else(unclear);
+    let place = |position: usize, field: Option<&'a [u8]>, what| -> Result<_, Refusal> {
+        // Every value belongs to a key that admission has looked at; anything else is a fault of the table.
+        let hit = hit_at(admitted.hits(), position).ok_or_else(unclear)?;
+        let key = arg(position)?;
+        Ok(hit.rule.map(|rule| PlaceOf { rule, key, field, what }))
+    };
+    // The second of each pair that begins at `from`.
+    let second = |from: usize| index > from && (index - from) % 2 == 1;
+    match spec.values {
+        Values::At(at) if index == usize::from(at) => place(1, None, What::Value),
+        Values::From(from) if index >= usize::from(from) => place(1, None, What::Value),
+        Values::KeyPairs if second(1) => place(index - 1, None, What::Value),
+        Values::FieldPairs { from } if second(usize::from(from)) => place(1, Some(arg(index - 1)?), What::Value),
+        Values::StreamFields if second(form.start) => place(1, Some(arg(index - 1)?), What::Value),
+        Values::FieldValue { field, value } if index == usize::from(value) => {
+            place(1, Some(arg(usize::from(field))?), What::Value)
+        }
+        Values::Members { from, to } if index >= usize::from(from) && (to == 0 || index <= usize::from(to)) => {
+            place(1, None, What::Member)
+        }
+        Values::GroupedMembers { size }
+            if index >= form.start && (index - form.start) % usize::from(size) == usize::from(size) - 1 =>
+        {
+            place(1, None, What::Member)
+        }
+        Values::MemberAtStart if form.start != 0 && index == form.start => place(1, None, What::Member),
+        Values::Message { channel, value } if index == usize::from(value) => {
+            place(usize::from(channel), None, What::Message)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -175,7 +189,14 @@ struct PlaceOf<'a> {
     rule: usize,
     key: &'a [u8],
     field: Option<&'a [u8]>,
-    purpose: Purpose,
+    what: What,
+}
+
+/// What an argument is sealed as.
+enum What {
+    Value,
+    Member,
+    Message,
 }
 
 fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<Form, Refusal> {

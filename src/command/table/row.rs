@@ -3,7 +3,10 @@
 //! Job: let a row be one readable line. In: the columns. Out: a [`Spec`].
 
 pub(super) use crate::command::Access::{Overwrite, Read, Remove, Update};
-pub(super) use crate::command::Grammar::{Fixed, GetEx, HashScan, Pairs, RandomField, Set};
+pub(super) use crate::command::Grammar::{
+    Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, Options, Pairs, RandomField, RandomMember, ScoredMembers, Set,
+    SetOperation, StreamEntry,
+};
 pub(super) use crate::command::Keys::{
     ChannelPatterns, Channels, Counted, CountedPairs, Debug, DestinationAndCounted, DestinationAndSources, Embedded,
     GeoRadius, Migrate, Range, Sort, Streams,
@@ -15,8 +18,10 @@ pub(super) use crate::command::Reason::{
     CarriesCommand, ComputesOnValue, MovesBetweenKeys, NotYetSealed, Script, ServerInternals, UnnamedKeys,
     ValueComparison,
 };
-pub(super) use crate::command::Values::{At, FieldPairs, FieldValue, KeyPairs, Message};
-pub(super) use crate::command::{Reply, Spec};
+pub(super) use crate::command::Values::{
+    At, FieldPairs, FieldValue, From, GroupedMembers, KeyPairs, MemberAtStart, Members, Message, StreamFields,
+};
+pub(super) use crate::command::{Reply, Shape, Spec, Word};
 
 use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict};
 
@@ -56,6 +61,33 @@ pub(super) const fn seal(grammar: Grammar, values: Values) -> Treatment {
 pub(super) const fn open(grammar: Grammar, reply: Reply) -> Treatment {
     Treatment(Verdict::Seal(grammar), Values::None, reply)
 }
+
+/// A reply of this shape.
+pub(super) const fn shaped(grammar: Grammar, shape: Shape) -> Treatment {
+    open(grammar, Reply::Shaped(shape))
+}
+
+/// A reply whose shape depends on the option that the grammar marks.
+pub(super) const fn optional(grammar: Grammar, marked: Shape, plain: Shape) -> Treatment {
+    open(grammar, Reply::Optional { marked, plain })
+}
+
+/// As `treatment`, but only where all keys live under one derived key.
+pub(super) const fn together(Treatment(verdict, values, reply): Treatment) -> Treatment {
+    let verdict = match verdict {
+        Verdict::Seal(grammar) => Verdict::Together(grammar),
+        other => other,
+    };
+    Treatment(verdict, values, reply)
+}
+
+/// Values move as they are from one key to another.
+pub(super) const MOVES: Treatment = Treatment(Verdict::Together(Grammar::Fixed), Values::None, Reply::Raw);
+
+pub(super) const VALUES: Shape = Shape::Each(&Shape::Value);
+pub(super) const MEMBERS: Shape = Shape::Each(&Shape::Member);
+pub(super) const SCORED: Shape = Shape::Pairs(&Shape::Member, &Shape::Raw);
+pub(super) const ENTRIES: Shape = Shape::Each(&Shape::Tuple(&[Shape::Raw, Shape::Fields]));
 
 /// Seals and opens.
 pub(super) const fn seal_open(grammar: Grammar, values: Values, reply: Reply) -> Treatment {
@@ -109,3 +141,16 @@ pub(super) const fn key_pairs(access: Access) -> Keys {
 pub(super) const fn two(first: Access, second: Access) -> Keys {
     Keys::Two { first: 1, accesses: [first, second] }
 }
+
+/// SSCAN and ZSCAN: MATCH would have the server look at members.
+pub(super) const SCAN: &[Word] = &[Word::plain("COUNT", 1), Word::comparing("MATCH", 1)];
+/// ZRANGEBYSCORE and its like.
+pub(super) const SCORES: &[Word] = &[Word::marking("WITHSCORES"), Word::plain("LIMIT", 2)];
+/// ZRANGE: BYLEX orders by members, of which the server has ciphertext.
+pub(super) const RANGE: &[Word] = &[
+    Word::plain("BYSCORE", 0),
+    Word::comparing("BYLEX", 0),
+    Word::plain("REV", 0),
+    Word::plain("LIMIT", 2),
+    Word::marking("WITHSCORES"),
+];

@@ -2,7 +2,7 @@ use super::*;
 
 fn check(line: &str) -> Result<Form, GrammarError> {
     let words = Words::line(line);
-    let Verdict::Seal(grammar) = words.request().spec().unwrap().verdict else {
+    let (Verdict::Seal(grammar) | Verdict::Together(grammar)) = words.request().spec().unwrap().verdict else {
         panic!("{line} is not sealed");
     };
     grammar.check(words.args())
@@ -28,10 +28,10 @@ fn known_options_are_understood() {
     ] {
         assert_eq!(check(line), Ok(Form::default()), "{line}");
     }
-    assert!(check("SET k v EX 1 GET").unwrap().get);
-    assert!(!check("SET k GET").unwrap().get);
-    assert!(check("HRANDFIELD k 1 withvalues").unwrap().with_values);
-    assert!(check("HSCAN k 0 novalues").unwrap().no_values);
+    assert!(check("SET k v EX 1 GET").unwrap().marked);
+    assert!(!check("SET k GET").unwrap().marked);
+    assert!(check("HRANDFIELD k 1 withvalues").unwrap().marked);
+    assert!(check("HSCAN k 0 novalues").unwrap().marked);
 }
 
 #[test]
@@ -59,6 +59,42 @@ fn anything_else_is_refused() {
     ] {
         assert_eq!(check(line), Err(error), "{line:?}");
     }
+}
+
+#[test]
+fn options_before_members_and_entries_are_passed_over() {
+    for (line, start) in [
+        ("ZADD k 1 a 2 b", 2),
+        ("ZADD k NX CH 1 a", 4),
+        ("zadd k incr 1 nx", 3),
+        ("GEOADD k XX CH 1 2 a", 4),
+        ("XADD k * f v", 3),
+        ("XADD k NOMKSTREAM MAXLEN ~ 10 LIMIT 5 1-1 f v g w", 9),
+        ("GEOSEARCH k BYRADIUS 1 m FROMMEMBER a ASC", 6),
+        ("GEOSEARCH k FROMLONLAT 1 2 BYRADIUS 1 m", 0),
+    ] {
+        assert_eq!(check(line).map(|form| form.start), Ok(start), "{line}");
+    }
+    for line in [
+        "ZADD k 1 a 2",
+        "ZADD k WHAT 1 a",
+        "GEOADD k 1 2 a 3",
+        "XADD k NEWWORD * f v",
+        "XADD k * f",
+        "GEOSEARCH k FROMMEMBER a FROMMEMBER b BYRADIUS 1 m",
+        "GEOSEARCH k FROMMEMBER a BYRADIUS 1 m WHAT",
+        "ZUNION 2 a b WHAT",
+        "ZRANGE k 0 1 WHAT",
+    ] {
+        assert!(check(line).is_err(), "{line}");
+    }
+    for line in ["ZRANGE k [a [b BYLEX", "SSCAN k 0 MATCH a*", "zscan k 0 match a count 5"] {
+        assert_eq!(check(line), Err(GrammarError::ComparesValue), "{line}");
+    }
+    for line in ["ZRANGE k 0 1 REV WITHSCORES", "ZUNION 1 k WEIGHTS 2 WITHSCORES", "XCLAIM k g c 0 1-1 JUSTID"] {
+        assert!(check(line).unwrap().marked, "{line}");
+    }
+    assert!(!check("ZUNION 1 withscores").unwrap().marked);
 }
 
 #[test]

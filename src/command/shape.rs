@@ -1,0 +1,29 @@
+//! What is sealed in a reply, as a small tree that the transform room walks together with the reply.
+
+/// The shape of (a part of) a reply on an encrypted key. Null and errors pass wherever they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Passes as it came, whatever it is.
+    Raw,
+    /// A bulk string sealed as a value.
+    Value,
+    /// A bulk string sealed as a member.
+    Member,
+    /// An array or set of one shape.
+    Each(&'static Shape),
+    /// An array of fixed shapes.
+    Tuple(&'static [Shape]),
+    /// One of the shape, or an array of it: LPOP without and with a count.
+    OneOrEach(&'static Shape),
+    /// One of the shape, or an array that begins with it and goes on with what passes: GEOSEARCH
+    /// without and with WITHDIST.
+    Head(&'static Shape),
+    /// Two shapes in turn: flat, as pairs, or as a map.
+    Pairs(&'static Shape, &'static Shape),
+    /// Fields, which pass, and values sealed for their field; laid out like `Pairs`.
+    Fields,
+    /// An array of a key and what belongs to it: BLPOP, LMPOP. Which key it is decides how the rest opens.
+    Keyed(&'static [Shape]),
+    /// Such arrays, or a map from keys: XREAD.
+    PerKey(&'static Shape),
+}

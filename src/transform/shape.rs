@@ -1,0 +1,168 @@
+//! Opens a reply by the shape that the table gives for it.
+//!
+//! Depth is that of the shape, which is a constant of the table, never that of the reply.
+
+use bytes::BytesMut;
+
+use super::Transform;
+use super::open::{OpenFailure, Opened, pass};
+use super::plan::Owned;
+use crate::command::Shape;
+use crate::resp::{Proto, Token, Walker, encode};
+
+/// How two things in turn are laid out.
+enum Layout {
+    Flat,
+    Nested,
+}
+
+impl Transform {
+    /// Opens the next value of the walk. `scope`: of the key it belongs to, `None` without a rule.
+    pub(super) fn shape(
+        &mut self,
+        shape: &Shape,
+        scope: Option<&Owned>,
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
+        if matches!(walk.peek(), Some(Token::Null | Token::Error(_) | Token::BlobError(_))) {
+            return pass(walk, out);
+        }
+        match (shape, scope) {
+            (Shape::Raw, _) => pass(walk, out),
+            (Shape::Keyed(rest), _) => self.keyed(rest, walk, proto, out),
+            (Shape::PerKey(rest), _) => self.per_key(rest, walk, proto, out),
+            // Everything else belongs to the key that the request names.
+            (_, None) => pass(walk, out),
+            (Shape::Value, Some(scope)) => self.value(walk, &scope.value(None), proto, out),
+            (Shape::Member, Some(scope)) => self.value(walk, &scope.member(), proto, out),
+            (Shape::Each(one), _) => self.each(one, scope, walk, proto, out),
+            (Shape::Tuple(parts), _) => {
+                array(walk, Some(parts.len()), out)?;
+                parts.iter().try_for_each(|part| self.shape(part, scope, walk, proto, out))
+            }
+            (Shape::OneOrEach(one), _) => match walk.peek() {
+                Some(Token::Bulk(_)) => self.shape(one, scope, walk, proto, out),
+                _ => self.each(one, scope, walk, proto, out),
+            },
+            (Shape::Head(one), _) => self.head(one, scope, walk, proto, out),
+            (Shape::Pairs(first, second), _) => {
+                let (pairs, layout) = pairs(walk, out)?;
+                for _ in 0..pairs {
+                    layout.begin(walk, out)?;
+                    self.shape(first, scope, walk, proto, out)?;
+                    self.shape(second, scope, walk, proto, out)?;
+                }
+                Ok(())
+            }
+            (Shape::Fields, Some(scope)) => {
+                let (pairs, layout) = pairs(walk, out)?;
+                for _ in 0..pairs {
+                    layout.begin(walk, out)?;
+                    self.field_and_value(walk, scope, false, out)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn each(
+        &mut self,
+        one: &Shape,
+        scope: Option<&Owned>,
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
+        let items = array(walk, None, out)?;
+        for _ in 0..items {
+            self.shape(one, scope, walk, proto, out)?;
+        }
+        Ok(())
+    }
+
+    fn head(
+        &mut self,
+        one: &Shape,
+        scope: Option<&Owned>,
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
+        if matches!(walk.peek(), Some(Token::Bulk(_))) {
+            return self.shape(one, scope, walk, proto, out);
+        }
+        let items = array(walk, None, out)?;
+        if items == 0 {
+            return Err(OpenFailure::Shape);
+        }
+        self.shape(one, scope, walk, proto, out)?;
+        (1..items).try_for_each(|_| pass(walk, out))
+    }
+
+    /// A key, then what belongs to it.
+    fn keyed(&mut self, rest: &[Shape], walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+        array(walk, Some(rest.len() + 1), out)?;
+        let scope = self.key(walk, out)?;
+        rest.iter().try_for_each(|part| self.shape(part, scope.as_ref(), walk, proto, out))
+    }
+
+    fn per_key(&mut self, rest: &Shape, walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+        let (pairs, layout) = pairs(walk, out)?;
+        for _ in 0..pairs {
+            layout.begin(walk, out)?;
+            let scope = self.key(walk, out)?;
+            self.shape(rest, scope.as_ref(), walk, proto, out)?;
+        }
+        Ok(())
+    }
+
+    /// A key passes, and decides under which scope the rest is.
+    fn key(&mut self, walk: &mut Walker<'_>, out: &mut BytesMut) -> Result<Option<Owned>, OpenFailure> {
+        let Some(Token::Bulk(key)) = walk.next() else { return Err(OpenFailure::Shape) };
+        encode::bulk(out, key);
+        Ok(self.policy().rules.find(key).map(|rule| Owned::of(rule, key)))
+    }
+}
+
+impl Layout {
+    /// What comes before each pair.
+    fn begin(&self, walk: &mut Walker<'_>, out: &mut BytesMut) -> Opened {
+        match self {
+            Self::Flat => Ok(()),
+            Self::Nested => array(walk, Some(2), out).map(drop),
+        }
+    }
+}
+
+/// The header of an array or set, of a given length if one is given.
+fn array(walk: &mut Walker<'_>, wanted: Option<usize>, out: &mut BytesMut) -> Result<usize, OpenFailure> {
+    let items = match walk.next() {
+        Some(Token::Array(items)) => {
+            encode::array_header(out, items);
+            items
+        }
+        Some(Token::Set(items)) => {
+            encode::set_header(out, items, Proto::Resp3);
+            items
+        }
+        _ => return Err(OpenFailure::Shape),
+    };
+    if wanted.is_some_and(|wanted| wanted != items) { Err(OpenFailure::Shape) } else { Ok(items) }
+}
+
+/// The header of things that come in pairs: a map, an array of pairs, or a flat array.
+fn pairs(walk: &mut Walker<'_>, out: &mut BytesMut) -> Result<(usize, Layout), OpenFailure> {
+    if let Some(Token::Map(pairs)) = walk.peek() {
+        walk.next();
+        encode::map_header(out, pairs, Proto::Resp3);
+        return Ok((pairs, Layout::Flat));
+    }
+    let items = array(walk, None, out)?;
+    match walk.peek() {
+        Some(Token::Array(2)) => Ok((items, Layout::Nested)),
+        _ if items % 2 == 0 => Ok((items / 2, Layout::Flat)),
+        _ => Err(OpenFailure::Shape),
+    }
+}
