@@ -134,9 +134,11 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
     let what = match row.values {
         Values::None => None,
         Values::At(_) | Values::FieldValue { .. } => Some("encrypts the value"),
-        Values::KeyPairs | Values::FieldPairs { .. } | Values::From(_) | Values::StreamFields => {
-            Some("encrypts the values")
-        }
+        Values::KeyPairs
+        | Values::FieldPairs { .. }
+        | Values::From(_)
+        | Values::PairsAtStart
+        | Values::KeyPairsToStart => Some("encrypts the values"),
         Values::Members { .. } | Values::GroupedMembers { .. } | Values::MemberAtStart => Some("encrypts the members"),
         Values::Message { .. } => Some("encrypts the message"),
     };

@@ -38,6 +38,11 @@ pub enum Grammar {
     GeoSearch,
     /// XADD: NOMKSTREAM, trimming, an id, then fields and values.
     StreamEntry,
+    /// HGETDEL, HGETEX, HSETEX: these words, each with so many arguments, then FIELDS, a count, and that
+    /// many groups of `size`.
+    NamedFields { words: &'static [Word], size: u8 },
+    /// MSETEX: a count, that many keys and values, then options as SET has them.
+    CountedPairs,
     /// XCLAIM, XAUTOCLAIM: only whether this word is there matters; none of the others is a value.
     Mark { from: u8, word: &'static str },
 }
@@ -124,7 +129,8 @@ impl Grammar {
             Self::ScoredMembers => "NX XX GT LT CH INCR",
             Self::GeoMembers => "NX XX CH",
             Self::StreamEntry => "NOMKSTREAM MAXLEN MINID LIMIT KEEPREF DELREF ACKED",
-            Self::Options { .. } | Self::GeoSearch | Self::Mark { .. } => "",
+            Self::CountedPairs => "EX PX EXAT PXAT KEEPTTL NX XX",
+            Self::Options { .. } | Self::GeoSearch | Self::Mark { .. } | Self::NamedFields { .. } => "",
         }
     }
 
@@ -147,6 +153,8 @@ impl Grammar {
             Self::GeoMembers => groups(args, &["NX", "XX", "CH"], 3),
             Self::GeoSearch => geo_search(args),
             Self::StreamEntry => stream_entry(args),
+            Self::NamedFields { words, size } => named_fields(args, words, usize::from(size)),
+            Self::CountedPairs => counted_pairs(args),
             Self::Mark { from, word } => {
                 let marked = (usize::from(from)..args.len()).any(|at| args.is(at, word));
                 Ok(Form { marked, ..Form::default() })
@@ -344,6 +352,39 @@ fn stream_entry(args: Args<'_>) -> Result<Form, GrammarError> {
     }
     pairs(args, at + 1)?;
     Ok(Form { start: at + 1, ..Form::default() })
+}
+
+/// `key [options] FIELDS numfields field ...`: nothing may follow, and nothing may be missing.
+fn named_fields(args: Args<'_>, words: &[Word], size: usize) -> Result<Form, GrammarError> {
+    let mut at = 2;
+    while !args.is(at, "FIELDS") {
+        let word = words.iter().find(|word| args.is(at, word.name)).ok_or(GrammarError::Syntax)?;
+        at += 1 + usize::from(word.takes);
+    }
+    let count = args.get(at + 1).and_then(integer).and_then(|n| usize::try_from(n).ok()).ok_or(GrammarError::Syntax)?;
+    let start = at + 2;
+    if count == 0 || count.checked_mul(size).and_then(|n| n.checked_add(start)) != Some(args.len()) {
+        return Err(GrammarError::Syntax);
+    }
+    Ok(Form { start, ..Form::default() })
+}
+
+fn counted_pairs(args: Args<'_>) -> Result<Form, GrammarError> {
+    const WORDS: [Word; 7] = [
+        Word::plain("EX", 1),
+        Word::plain("PX", 1),
+        Word::plain("EXAT", 1),
+        Word::plain("PXAT", 1),
+        Word::plain("KEEPTTL", 0),
+        Word::plain("NX", 0),
+        Word::plain("XX", 0),
+    ];
+    let count = args.get(1).and_then(integer).and_then(|n| usize::try_from(n).ok()).ok_or(GrammarError::Syntax)?;
+    let end = count.checked_mul(2).and_then(|n| n.checked_add(2)).filter(|end| *end <= args.len());
+    let end = end.filter(|_| count > 0).ok_or(GrammarError::Syntax)?;
+    options(args, end, &WORDS)?;
+    // Where the pairs end: behind it there is no value.
+    Ok(Form { start: end, ..Form::default() })
 }
 
 /// An integer as Redis reads one: no plus sign, no leading zero, no spaces.

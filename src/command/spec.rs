@@ -228,8 +228,10 @@ pub enum Values {
     },
     /// All arguments from here on: LPUSH.
     From(u8),
-    /// The fields and values of a stream entry, from where the grammar says.
-    StreamFields,
+    /// Fields and values in turn, from where the grammar says: XADD, HSETEX.
+    PairsAtStart,
+    /// Keys and values in turn from 2 to where the grammar says: MSETEX.
+    KeyPairsToStart,
     /// Members from one position to another, or to the end if that is 0.
     Members {
         from: u8,
@@ -263,6 +265,8 @@ pub enum Reply {
     FieldValue { field: u8 },
     /// An array with a value or null for each field of the request: HMGET.
     ValuePerField { from: u8 },
+    /// The same for the fields from where the grammar says: HGETEX.
+    ValuePerFieldAtStart,
     /// Values alone: asked as HGETALL, because a value opens only with its field.
     FieldMapValues,
     /// INFO: the replication section is rewritten.

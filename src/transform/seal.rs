@@ -134,9 +134,18 @@ impl Transform {
             (Reply::ValuePerField { from }, Some(first)) => {
                 ReplyPlan::Fields(first, args.iter().skip(usize::from(*from)).map(copy).collect())
             }
+            (Reply::ValuePerFieldAtStart, Some(first)) => {
+                ReplyPlan::Fields(first, args.iter().skip(form.start).map(copy).collect())
+            }
             (Reply::FieldMapValues, Some(first)) => ReplyPlan::FieldMapValues(first),
             // The one key of these commands has no rule.
-            (Reply::FieldValue { .. } | Reply::ValuePerField { .. } | Reply::FieldMapValues, None) => ReplyPlan::Raw,
+            (
+                Reply::FieldValue { .. }
+                | Reply::ValuePerField { .. }
+                | Reply::ValuePerFieldAtStart
+                | Reply::FieldMapValues,
+                None,
+            ) => ReplyPlan::Raw,
         }
     }
 }
@@ -164,7 +173,8 @@ fn place_of<'a>(
         Values::From(from) if index >= usize::from(from) => place(1, None, What::Value),
         Values::KeyPairs if second(1) => place(index - 1, None, What::Value),
         Values::FieldPairs { from } if second(usize::from(from)) => place(1, Some(arg(index - 1)?), What::Value),
-        Values::StreamFields if second(form.start) => place(1, Some(arg(index - 1)?), What::Value),
+        Values::KeyPairsToStart if index < form.start && second(2) => place(index - 1, None, What::Value),
+        Values::PairsAtStart if second(form.start) => place(1, Some(arg(index - 1)?), What::Value),
         Values::FieldValue { field, value } if index == usize::from(value) => {
             place(1, Some(arg(usize::from(field))?), What::Value)
         }

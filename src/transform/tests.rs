@@ -120,7 +120,21 @@ fn sample(spec: &Spec) -> Vec<Vec<u8>> {
                 args.push(MARKER.to_vec());
             }
         }
-        Values::StreamFields => {
+        Values::KeyPairsToStart => {
+            args.extend([
+                b"2".to_vec(),
+                b"k".to_vec(),
+                MARKER.to_vec(),
+                b"k2".to_vec(),
+                MARKER.to_vec(),
+                b"NX".to_vec(),
+            ]);
+        }
+        Values::PairsAtStart if spec.name == "hsetex" => {
+            let words = ["k", "EX", "5", "FIELDS", "2", "f", "", "g", ""];
+            args.extend(words.map(|w| if w.is_empty() { MARKER.to_vec() } else { w.as_bytes().to_vec() }));
+        }
+        Values::PairsAtStart => {
             args.extend([b"k".to_vec(), b"*".to_vec(), b"f".to_vec(), MARKER.to_vec(), b"g".to_vec(), MARKER.to_vec()]);
         }
         Values::MemberAtStart => {
@@ -153,7 +167,7 @@ fn no_row_lets_a_value_of_a_protected_key_out_in_clear() {
             _ => assert!(matches!(spec.values, Values::None), "{} has values and passes", spec.name),
         }
     }
-    assert_eq!(sealed_rows, 35, "the number of rows that seal values");
+    assert_eq!(sealed_rows, 37, "the number of rows that seal values");
 }
 
 #[test]

@@ -170,10 +170,12 @@ fn toml(settings: &Settings, dir: &Path, port: u16) -> String {
         dir.join("redis.sock").display(),
         settings.url
     );
-    let mut set = |name: &str, value: &str| writeln!(text, "{name} = \"{value}\"").expect("a String takes all");
-    if let Some(ca) = &settings.ca {
-        set("ca_file", &ca.display().to_string());
+    if settings.url.starts_with("redis://") {
+        writeln!(text, "insecure = true").expect("a String takes all");
+    } else if let Some(ca) = &settings.ca {
+        writeln!(text, "ca_file = \"{}\"", ca.display()).expect("a String takes all");
     }
+    let mut set = |name: &str, value: &str| writeln!(text, "{name} = \"{value}\"").expect("a String takes all");
     if let Some(name) = &settings.server_name {
         set("server_name", name);
     }

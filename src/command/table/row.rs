@@ -4,8 +4,8 @@
 
 pub(super) use crate::command::Access::{Overwrite, Read, Remove, Update};
 pub(super) use crate::command::Grammar::{
-    Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, Options, Pairs, RandomField, RandomMember, ScoredMembers, Set,
-    SetOperation, StreamEntry,
+    Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, NamedFields, Options, Pairs, RandomField, RandomMember,
+    ScoredMembers, Set, SetOperation, StreamEntry,
 };
 pub(super) use crate::command::Keys::{
     ChannelPatterns, Channels, Counted, CountedPairs, Debug, DestinationAndCounted, DestinationAndSources, Embedded,
@@ -19,7 +19,8 @@ pub(super) use crate::command::Reason::{
     ValueComparison,
 };
 pub(super) use crate::command::Values::{
-    At, FieldPairs, FieldValue, From, GroupedMembers, KeyPairs, MemberAtStart, Members, Message, StreamFields,
+    At, FieldPairs, FieldValue, From, GroupedMembers, KeyPairs, KeyPairsToStart, MemberAtStart, Members, Message,
+    PairsAtStart,
 };
 pub(super) use crate::command::{Reply, Shape, Spec, Word};
 
@@ -153,4 +154,25 @@ pub(super) const RANGE: &[Word] = &[
     Word::plain("REV", 0),
     Word::plain("LIMIT", 2),
     Word::marking("WITHSCORES"),
+];
+
+/// HGETEX.
+pub(super) const TTL: &[Word] = &[
+    Word::plain("EX", 1),
+    Word::plain("PX", 1),
+    Word::plain("EXAT", 1),
+    Word::plain("PXAT", 1),
+    Word::plain("PERSIST", 0),
+];
+/// HSETEX.
+pub(super) const SET_TTL: &[Word] = &[
+    Word::plain("FNX", 0),
+    Word::plain("FXX", 0),
+    Word::plain("NX", 0),
+    Word::plain("XX", 0),
+    Word::plain("EX", 1),
+    Word::plain("PX", 1),
+    Word::plain("EXAT", 1),
+    Word::plain("PXAT", 1),
+    Word::plain("KEEPTTL", 0),
 ];

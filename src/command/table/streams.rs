@@ -6,7 +6,7 @@ use super::row::*;
 pub(super) const ROWS: &[Spec] = &[
     row("xack",                  -4, W | FAST,  Shared,           key(Update),       PASS),
     row("xackdel",               -6, W | FAST,  Shared,           key(Update),       PASS),
-    row("xadd",                  -5, W | FAST,  Shared,           key(Update),       seal(StreamEntry, StreamFields)),
+    row("xadd",                  -5, W | FAST,  Shared,           key(Update),       seal(StreamEntry, PairsAtStart)),
     row("xautoclaim",            -6, W | FAST,  Shared,           key(Update),       optional(Mark { from: 6, word: "JUSTID" }, Shape::Raw, Shape::Tuple(&[Shape::Raw, ENTRIES, Shape::Raw]))),
     row("xclaim",                -6, W | FAST,  Shared,           key(Update),       optional(Mark { from: 5, word: "JUSTID" }, Shape::Raw, ENTRIES)),
     row("xdel",                  -3, W | FAST,  Shared,           key(Update),       PASS),

@@ -1,6 +1,7 @@
 //! Strings. Sealed as a whole; what computes on a part of one is refused.
 
 use super::row::*;
+use crate::command::Grammar;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Spec] = &[
@@ -21,7 +22,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("lcs",         -3, R,        Shared, keys_to(2, Read),                                refuse(ComputesOnValue)),
     row("mget",        -2, R | FAST, Shared, keys_to(-1, Read),                               open(Fixed, Reply::ValuePerKey)),
     row("mset",        -3, W,        Shared, key_pairs(Overwrite),                            seal(Pairs { from: 1 }, KeyPairs)),
-    row("msetex",      -4, W,        Shared, CountedPairs { count_at: 1, access: Overwrite }, refuse(NotYetSealed)),
+    row("msetex",      -4, W,        Shared, CountedPairs { count_at: 1, access: Overwrite }, seal(Grammar::CountedPairs, KeyPairsToStart)),
     row("msetnx",      -3, W,        Shared, key_pairs(Overwrite),                            seal(Pairs { from: 1 }, KeyPairs)),
     row("psetex",      4,  W,        Shared, key(Overwrite),                                  seal(Fixed, At(3))),
     row("set",         -3, W,        Shared, key(Update),                                     seal_open(Set, At(2), Reply::Optional { marked: Shape::Value, plain: Shape::Raw })),

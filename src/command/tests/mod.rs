@@ -60,7 +60,8 @@ fn value_positions(row: &Spec, len: usize) -> Vec<usize> {
         Values::FieldPairs { from } => (usize::from(from) + 1..len).step_by(2).collect(),
         Values::From(from) | Values::Members { from, .. } => (usize::from(from)..len).take(1).collect(),
         Values::GroupedMembers { size } => vec![1 + usize::from(size)],
-        Values::StreamFields => vec![4],
+        Values::PairsAtStart => vec![4],
+        Values::KeyPairsToStart => vec![3],
         Values::MemberAtStart => vec![],
     }
 }
