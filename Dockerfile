@@ -22,9 +22,20 @@ COPY --from=build /out/waxseal /usr/local/bin/waxseal
 COPY scripts/compose-setup.sh /usr/local/bin/compose-setup
 CMD ["sh", "/usr/local/bin/compose-setup"]
 
-# glibc and libgcc, no shell, no package manager; its `nonroot` is user 65532.
-FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=build /out/waxseal /usr/local/bin/waxseal
+# The binary and the shared libraries that it needs, nothing else: no shell, no package manager.
+FROM debian:bookworm-slim AS root
+COPY --from=build /out/waxseal /rootfs/usr/local/bin/waxseal
+RUN set -eu; \
+    for library in $(ldd /rootfs/usr/local/bin/waxseal | grep -o '/lib[^ ]*'); do \
+        install -D -m 0755 "$library" "/rootfs$library"; \
+    done; \
+    mkdir -p /rootfs/etc; \
+    echo 'waxseal:x:65532:65532::/:/' > /rootfs/etc/passwd; \
+    echo 'hosts: files dns' > /rootfs/etc/nsswitch.conf
+
+FROM scratch
+COPY --from=root /rootfs/ /
 USER 65532:65532
+HEALTHCHECK --interval=10s --timeout=3s CMD ["/usr/local/bin/waxseal", "health"]
 ENTRYPOINT ["/usr/local/bin/waxseal"]
 CMD ["run"]

@@ -40,6 +40,8 @@ pub struct Settings {
     pub rules: Vec<(&'static str, Vec<&'static str>)>,
     /// Whether scripts may run although any of them could touch a key that it does not declare.
     pub trust_scripts: bool,
+    /// More lines of the table [listen].
+    pub listen: String,
     /// More TOML tables, after all others.
     pub more: String,
 }
@@ -67,6 +69,7 @@ impl Sidecar {
             password: PASSWORD.into(),
             rules: vec![("sessions", vec!["session:*"]), ("users", vec!["user:*"])],
             trust_scripts: true,
+            listen: String::new(),
             more: String::new(),
         };
         change(&mut settings);
@@ -166,8 +169,9 @@ pub fn keygen(path: &Path) {
 
 fn toml(settings: &Settings, dir: &Path, port: u16) -> String {
     let mut text = format!(
-        "[listen]\nredis = [\"127.0.0.1:{port}\", \"unix:{}\"]\n[upstream]\nurl = \"{}\"\n",
+        "[listen]\nredis = [\"127.0.0.1:{port}\", \"unix:{}\"]\n{}[upstream]\nurl = \"{}\"\n",
         dir.join("redis.sock").display(),
+        settings.listen,
         settings.url
     );
     if settings.url.starts_with("redis://") {
