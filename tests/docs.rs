@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/commands.md",
     "docs/configuration.md",
     "docs/errors.md",
+    "docs/quickstart.md",
     "docs/threat-model.md",
 ];
 

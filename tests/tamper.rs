@@ -195,3 +195,73 @@ fn any(frame: &Frame, found: &dyn Fn(&Frame) -> bool) -> bool {
             _ => false,
         }
 }
+
+/// Elements, members and entries: moved to another key, another kind of place or another field, none of them opens.
+#[test]
+fn elements_members_and_entries_open_only_where_they_belong() {
+    let (_upstream, _sidecar, mut client, mut database) = setup();
+    client.command(&[b"RPUSH", b"session:list", &secret("one"), &secret("two")]);
+    client.command(&[b"SADD", b"session:set", &secret("member")]);
+    client.command(&[b"ZADD", b"session:zset", b"1", &secret("member")]);
+    client.command(&[b"XADD", b"session:stream", b"1-1", b"f", &secret("f"), b"g", &secret("g")]);
+    for key in ["list", "set", "zset", "stream"] {
+        database.run(&format!("COPY session:{key} session:{key}-copy"));
+    }
+    for line in [
+        "LRANGE session:list-copy 0 -1",
+        "LINDEX session:list-copy 0",
+        "SMEMBERS session:set-copy",
+        "SRANDMEMBER session:set-copy",
+        "ZRANGE session:zset-copy 0 -1",
+        "ZRANGE session:zset-copy 0 -1 WITHSCORES",
+        "ZPOPMIN session:zset-copy",
+        "XRANGE session:stream-copy - +",
+        "XREAD STREAMS session:stream-copy 0",
+        "BLPOP session:list-copy 1",
+        "LMPOP 1 session:list-copy LEFT",
+    ] {
+        assert_does_not_open(&client.run(line));
+    }
+    // A member is not found where it was not put, whatever the database holds there.
+    assert_eq!(client.command(&[b"SISMEMBER", b"session:set-copy", &secret("member")]), Frame::Integer(0));
+
+    // A member as a value and a value as a member of the same key.
+    let member = database.run("SRANDMEMBER session:set").bytes();
+    database.command(&[b"RPUSH", b"session:other", &member]);
+    database.run("RENAME session:other session:set");
+    assert_does_not_open(&client.run("LINDEX session:set 0"));
+    let element = database.run("LINDEX session:list 0").bytes();
+    database.run("DEL session:list");
+    database.command(&[b"SADD", b"session:list", &element]);
+    assert_does_not_open(&client.run("SMEMBERS session:list"));
+
+    // Fields of an entry changed for each other.
+    let f = database.run("XRANGE session:stream - +").items()[0].clone().items()[1].clone().items()[1].clone().bytes();
+    database.run("DEL session:stream");
+    database.command(&[b"XADD", b"session:stream", b"1-1", b"g", &f]);
+    assert_does_not_open(&client.run("XRANGE session:stream - +"));
+}
+
+/// One flipped bit of a member or an element is an error for the whole reply.
+#[test]
+fn flipped_bits_of_elements_and_members_do_not_open() {
+    let (_upstream, _sidecar, mut client, mut database) = setup();
+    client.command(&[b"RPUSH", b"session:list", &secret("one"), &secret("two")]);
+    client.command(&[b"ZADD", b"session:zset", b"1", &secret("member")]);
+    let mut element = database.run("LINDEX session:list 1").bytes();
+    let mut member = database.run("ZRANGE session:zset 0 0").items()[0].clone().bytes();
+    for at in [0, 4, 8, 20, element.len() - 1] {
+        element[at] ^= 1;
+        database.command(&[b"LSET", b"session:list", b"1", &element]);
+        assert_does_not_open(&client.run("LRANGE session:list 0 -1"));
+        assert_eq!(client.run("LINDEX session:list 0"), Frame::Bulk(secret("one")), "the other one opens");
+        element[at] ^= 1;
+    }
+    for at in [8, 20, member.len() - 1] {
+        member[at] ^= 1;
+        database.run("DEL session:zset");
+        database.command(&[b"ZADD", b"session:zset", b"1", &member]);
+        assert_does_not_open(&client.run("ZRANGE session:zset 0 -1"));
+        member[at] ^= 1;
+    }
+}

@@ -113,13 +113,13 @@ pub struct InspectArgs {
     /// The input is written in Base64
     #[arg(long)]
     pub base64: bool,
-    /// Open the value with this keyring
+    /// Open the value with this keyring (not for members of sets, sorted sets and geo indexes)
     #[arg(long, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
     /// The Redis key (with --message: the channel) that it is stored under
     #[arg(long, value_name = "NAME", requires = "keyring")]
     pub key: Option<String>,
-    /// The hash field that it is stored in
+    /// The field of a hash or of a stream entry that it is stored in
     #[arg(long, value_name = "NAME", requires = "keyring")]
     pub field: Option<String>,
     /// The scope of its rule: key, tag or rule

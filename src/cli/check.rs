@@ -123,10 +123,17 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
     }
     let scope = match source.scope {
         Scope::Key => "key: each Redis key has a derived key of its own",
-        Scope::Tag => "tag: keys with the same {tag} share a derived key",
+        Scope::Tag => "tag: keys with the same {tag} share a derived key; values can be swapped among them",
         Scope::Rule => "rule: all its keys share a derived key; values can be swapped among them",
     };
     line!(out, "     scope    {scope}");
+    let (members, moves) = match source.scope {
+        Scope::Key => ("looks the same each time it is written to one key, never in two", "are refused"),
+        Scope::Tag => ("looks the same in all keys with the same {tag}", "run among these keys"),
+        Scope::Rule => ("looks the same in all its keys", "run among its keys"),
+    };
+    line!(out, "     members  of sets, sorted sets and geo indexes: one {members}");
+    line!(out, "     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like {moves}");
     let example = rule.patterns().iter().find_map(|pattern| {
         let key = pattern.example()?;
         let winner = rules.find(&key)?;
@@ -150,8 +157,14 @@ fn leaks(out: &mut String, config: &Config) {
     line!(out, "  - the key's name, type, time to live, and when it is read and written");
     line!(out, "  - its length: that of the value plus {OVERHEAD} bytes");
     line!(out, "  - of a hash: the names and the number of its fields");
+    line!(out, "  - of a list: the number of its elements and their order");
+    line!(out, "  - of a set: the number of its members, and which are equal, as said with each rule");
+    line!(out, "  - of a sorted set or geo index: the same, and scores or coordinates");
+    line!(out, "  - of a stream: ids, and the names of fields, groups and consumers");
     line!(out, "  - of a message: the channel's name");
     line!(out, "It can delete a value or put back an older one of the same place: freshness is not promised.");
+    line!(out, "It can reorder a list, give a stream's values other ids, and change scores and coordinates.");
+    line!(out, "Members of equal score come in another order than Redis has: by ciphertext, not by member.");
     if config.encrypt.iter().any(|rule| rule.scope != Scope::Key) {
         line!(out, "Under scope tag or rule it can also swap values among the keys that share a derived key.");
     }
@@ -225,16 +238,22 @@ Encrypted are the values of these keys; the first rule that matches counts:
      keys     s:*  t?
      except   s:c:*  (in clear, unless a later rule has them)
      scope    rule: all its keys share a derived key; values can be swapped among them
+     members  of sets, sorted sets and geo indexes: one looks the same in all its keys
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like run among its keys
      example  s:1
 
   2. cli-1
      keys     a:*
      scope    key: each Redis key has a derived key of its own
+     members  of sets, sorted sets and geo indexes: one looks the same each time it is written to one key, never in two
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like are refused
      example  a:1
 
   3. cli-2
      keys     a:b:*
      scope    key: each Redis key has a derived key of its own
+     members  of sets, sorted sets and geo indexes: one looks the same each time it is written to one key, never in two
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like are refused
      example  a:b:1  goes to the earlier rule cli-1
 
 Everything else is stored in clear.
@@ -243,12 +262,27 @@ Of an encrypted value the database, its backups and its MONITOR still see:
   - the key's name, type, time to live, and when it is read and written
   - its length: that of the value plus 48 bytes
   - of a hash: the names and the number of its fields
+  - of a list: the number of its elements and their order
+  - of a set: the number of its members, and which are equal, as said with each rule
+  - of a sorted set or geo index: the same, and scores or coordinates
+  - of a stream: ids, and the names of fields, groups and consumers
   - of a message: the channel's name
 It can delete a value or put back an older one of the same place: freshness is not promised.
+It can reorder a list, give a stream's values other ids, and change scores and coordinates.
+Members of equal score come in another order than Redis has: by ciphertext, not by member.
 Under scope tag or rule it can also swap values among the keys that share a derived key.
 "
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_tag_is_said_to_be_shared() {
+        let config = config(&[], "[[encrypt]]\nid = 't'\nkeys = ['t:*']\nscope = 'tag'");
+        let text = report(&config, &rule_set(&config.encrypt));
+        assert!(text.contains("one looks the same in all keys with the same {tag}\n"), "{text}");
+        assert!(text.contains("and their like run among these keys\n"), "{text}");
+        assert!(text.contains("Under scope tag or rule it can also swap values"), "{text}");
     }
 
     #[test]

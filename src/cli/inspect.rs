@@ -18,7 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{InspectArgs, complain, exit, tell};
 use crate::config::{MAX_FILE, show_size};
 use crate::crypto::{
-    Cipher, Keyring, OVERHEAD, OpenError, Place, Purpose, Scope, ScopeKind, looks_sealed, parse_header,
+    Cipher, Keyring, Mode, OVERHEAD, OpenError, Place, Purpose, Scope, ScopeKind, looks_sealed, parse_header,
 };
 use crate::policy::rules::hash_tag;
 
@@ -111,7 +111,7 @@ fn open(args: &InspectArgs, envelope: &mut Vec<u8>) -> Result<Zeroizing<Vec<u8>>
     };
     let kind = ScopeKind::from_name(&args.scope).ok_or_else(|| usage("--scope is one of key, tag and rule"))?;
     let place = Place {
-        purpose: if args.message { Purpose::Message } else { Purpose::Value },
+        purpose: purpose(args, envelope),
         scope: Scope { kind, id },
         field: args.field.as_ref().map(String::as_bytes),
     };
@@ -137,6 +137,17 @@ fn open(args: &InspectArgs, envelope: &mut Vec<u8>) -> Result<Zeroizing<Vec<u8>>
              stored bytes are not what was sealed for this place.",
         )),
         Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Only members are sealed in deterministic mode. The header is not to be trusted, but a wrong guess just does not open.
+fn purpose(args: &InspectArgs, envelope: &[u8]) -> Purpose {
+    if args.message {
+        return Purpose::Message;
+    }
+    match parse_header(envelope) {
+        Ok(header) if header.mode == Mode::Deterministic => Purpose::Member,
+        _ => Purpose::Value,
     }
 }
 
@@ -212,6 +223,15 @@ mod tests {
             Self { directory, envelope: out.to_vec() }
         }
 
+        fn member(&self) -> Vec<u8> {
+            let keyring = Keyring::from_json(&fs::read(self.directory.path().join("k")).unwrap()).unwrap();
+            let scope = Scope { kind: ScopeKind::Key, id: b"s:1" };
+            let mut out = BytesMut::new();
+            let place = Place { purpose: Purpose::Member, scope, field: None };
+            Cipher::new(Arc::new(keyring)).seal_deterministic(&place, b"member", &mut out).unwrap();
+            out.to_vec()
+        }
+
         fn run(&self, input: &[u8], flags: &[&str]) -> Result<Vec<u8>, Wrong> {
             let keyring = self.directory.path().join("k");
             let mut line = vec!["waxseal", "inspect"];
@@ -272,5 +292,13 @@ mod tests {
         assert!(text.contains("no Waxseal envelope") && !text.contains("PLAINTEXT"), "{text}");
         bench.run(b"", &[]).unwrap_err();
         bench.run(&bench.envelope[..20], &[]).unwrap_err();
+    }
+
+    #[test]
+    fn a_member_opens_too() {
+        let bench = Bench::new();
+        let shown = bench.run(&bench.member(), &["--keyring", "KEYRING", "--key", "s:1", "--reveal"]).unwrap();
+        assert_eq!(shown, b"member");
+        assert!(bench.run(&bench.member(), &["--keyring", "KEYRING", "--key", "s:2"]).is_err());
     }
 }

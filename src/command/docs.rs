@@ -12,8 +12,18 @@ const INTRODUCTION: &str = "\
 
 What Waxseal does with each command. Written from the table in `src/command/table/`; do not edit.
 
-Names of keys are never encrypted, nor the names of hash fields. On a key that no rule matches every
-command passes unchanged, except those that run nowhere (`never`) or are answered by Waxseal.
+Names of keys are never encrypted, nor the names of fields, stream ids, scores and coordinates. On a key
+that no rule matches every command passes unchanged, except those that run nowhere (`never`) or are
+answered by Waxseal.
+
+Keys of one scope are keys that share a derived key: always a key with itself; under `scope = \"tag\"` keys
+with the same `{tag}`, under `scope = \"rule\"` all keys of the rule.
+
+Where Redis orders members of equal score by the member (ZRANGE, ZRANK, ZPOPMIN and their like), the order
+of an encrypted sorted set is that of the ciphertexts: always the same, but another one. Options that would
+have the database compare members are refused: BYLEX with ZRANGE and ZRANGESTORE, MATCH with SSCAN and ZSCAN.
+
+A command that takes a value (GETDEL, LPOP, BLPOP, SPOP, ZPOPMIN ...) has taken it even if it does not open.
 
 A command that is not listed is refused if one of its arguments could be a key under a rule. So is one
 whose arguments cannot be understood, as soon as there is any rule.

@@ -64,7 +64,7 @@ impl Reason {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::ComputesOnValue => "the database would compute on the value, and it holds only ciphertext",
-            Self::NotYetSealed => "this version encrypts strings, hashes and published messages only",
+            Self::NotYetSealed => "this command, or the kind of data that it stores, is not encrypted by this version",
             Self::MovesBetweenKeys => {
                 "the value would come to lie under another key, where it must not open, or in clear"
             }
@@ -93,9 +93,11 @@ impl Reason {
             Self::ComputesOnValue => {
                 "read the value, compute in the application and write it back, or exclude the key with `except`"
             }
-            Self::NotYetSealed => "keep the data in a string or a hash, or exclude the key with `except`",
+            Self::NotYetSealed => {
+                "use another command, keep the data in another type, or exclude the key with `except`"
+            }
             Self::MovesBetweenKeys => {
-                "read the value and write it to the other key, or exclude both keys with `except`"
+                "read the value and write it to the other key, give both keys one scope (`scope = \"tag\"` or `\"rule\"`), or exclude both with `except`"
             }
             Self::Script => {
                 "send the commands themselves, in MULTI if they belong together, or exclude the key with `except`"

@@ -103,8 +103,8 @@ impl fmt::Display for Refusal {
             Self::Redis(text) => f.write_str(text),
             Self::ComparesValue { command } => write!(
                 f,
-                "WAXSEAL COMMAND_REFUSED {} with a comparison needs the plaintext at the server, which has only ciphertext. \
-                 Read the value and compare in a WATCH transaction",
+                "WAXSEAL COMMAND_REFUSED {} with this option would have the database compare values or members, of which it \
+                 has only ciphertext. Read them and compare in the application, in WATCH and MULTI if others write too",
                 upper(command)
             ),
             Self::Seal(why) => write!(f, "WAXSEAL SEAL_FAILED the value was not stored: {why}"),

@@ -315,8 +315,8 @@ const tests = {
     for (const command of [
       ['APPEND', key, secret('more')],
       ['INCR', key],
-      ['LPUSH', session('refused list'), secret('l')],
-      ['SADD', session('refused set'), secret('m')],
+      ['LREM', session('refused list'), '1', secret('l')],
+      ['SMOVE', session('refused set'), open('stolen'), secret('m')],
       ['RENAME', key, open('stolen')],
     ]) {
       await assert.rejects(c.call(...command), (error) => /WAXSEAL/.test(error.message) && !error.message.includes(MARKER));

@@ -298,7 +298,7 @@ def publish_subscribe(c, r):
     by_pattern = c.connection().pubsub(ignore_subscribe_messages=True)
     subscriber.subscribe(channel, plain)
     by_pattern.psubscribe(f"session:{c.prefix}:n*")
-    wait_for(lambda: r.pubsub_numsub(channel)[0][1] == 1, subscriber, by_pattern)
+    wait_for(lambda: r.pubsub_numsub(channel)[0][1] == 1 and r.pubsub_numpat() >= 1, subscriber, by_pattern)
     expect(r.publish(channel, secret("news")), 2)
     expect(r.publish(plain, b"open news"), 1)
     expect([(m["channel"], m["data"]) for m in messages(subscriber, 2)],
@@ -362,10 +362,10 @@ def refusals(c, r):
         ["SETRANGE", key, "0", secret("s")],
         ["STRLEN", key],
         ["SETBIT", key, "7", "1"],
-        ["LPUSH", c.session("refused list"), secret("l")],
-        ["SADD", c.session("refused set"), secret("m")],
-        ["ZADD", c.session("refused zset"), "1", secret("z")],
-        ["XADD", c.session("refused stream"), "*", "f", secret("x")],
+        ["LREM", c.session("refused list"), "1", secret("l")],
+        ["SMOVE", c.session("refused set"), c.open_key("stolen"), secret("m")],
+        ["ZRANGEBYLEX", c.session("refused zset"), b"[" + secret("z"), "+"],
+        ["LINSERT", c.session("refused list"), "BEFORE", secret("x"), secret("y")],
         ["PFADD", c.session("refused hll"), secret("h")],
         ["HINCRBY", c.user("refused"), "f", "1"],
         ["RENAME", key, c.open_key("stolen")],
