@@ -195,6 +195,11 @@ fn values_up_to_its_limit_pass_and_larger_ones_are_its_error() {
     assert_eq!(client.run("GET session:large"), Frame::Bulk(value));
     let beyond = vec![b'v'; LIMIT];
     assert!(client.command(&[b"SET", b"session:beyond", &beyond]).is_error("ERR max request size exceeded"));
+    // Too large by its envelope alone: the error says what was added.
+    let almost = vec![b'v'; LIMIT - 60];
+    let Frame::Error(text) = client.command(&[b"SET", b"session:beyond", &almost]) else { panic!("it fits") };
+    assert!(text.starts_with("ERR max request size exceeded") && text.contains("adds 48 bytes"), "{text}");
+    assert_eq!(client.command(&[b"SET", b"open:almost", &almost]), Frame::ok());
     assert_eq!(client.run("PING"), Frame::Simple("PONG".into()));
     assert_eq!(client.run("EXISTS session:beyond"), Frame::Integer(0));
 }

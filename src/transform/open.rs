@@ -38,6 +38,10 @@ impl fmt::Display for OpenFailure {
     }
 }
 
+/// Upstash's words for a request or reply beyond its plan's limit; to which envelopes may have led.
+const TOO_LARGE: &[u8] = b"-ERR max request size exceeded";
+const ENVELOPES_COUNT: &[u8] = b" Of these, Waxseal adds 48 bytes to each value and member that it encrypts.\r\n";
+
 pub(super) type Opened = Result<(), OpenFailure>;
 
 impl Transform {
@@ -217,6 +221,11 @@ fn raw(frame: &[u8], out: &mut BytesMut) {
             "WAXSEAL REDIRECTED the upstream sent this command to another node, which would lead past the encryption. \
              Point Waxseal at the primary of a database that is not a cluster",
         );
+    }
+    if let Some(text) = frame.strip_suffix(b"\r\n").filter(|text| text.starts_with(TOO_LARGE)) {
+        out.extend_from_slice(text);
+        out.extend_from_slice(ENVELOPES_COUNT);
+        return;
     }
     out.extend_from_slice(frame);
 }
