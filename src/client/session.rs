@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::transaction::Tx;
+use crate::policy::glob::Glob;
 use crate::resp::Proto;
-use crate::transform::Confirmation;
+use crate::transform::{Confirmation, Message};
 
 /// Channels, patterns and shard channels one client may be subscribed to. Redis has no bound; ours
 /// keeps one client from filling the memory of all.
@@ -124,6 +125,15 @@ impl Subscriptions {
             Confirmation::Unsubscribe => _ = self.channels.remove(channel),
             Confirmation::PUnsubscribe => _ = self.patterns.remove(channel),
             Confirmation::SUnsubscribe => _ = self.shards.remove(channel),
+        }
+    }
+
+    /// Has the client asked for this message? The database does not choose what it hears.
+    pub fn want(&self, message: &Message<'_>) -> bool {
+        match message.pattern {
+            Some(pattern) => self.patterns.contains(pattern) && Glob::new(pattern).matches(message.channel),
+            None if message.sharded => self.shards.contains(message.channel),
+            None => self.channels.contains(message.channel),
         }
     }
 

@@ -18,7 +18,7 @@ pub enum Tx {
     /// Since MULTI nothing was sent; the rest may be in the buffer already.
     Gathering(Block),
     /// MULTI was sent on a pinned lane.
-    Queued { plans: Vec<ReplyPlan>, refused: bool },
+    Queued { plans: Vec<ReplyPlan>, weight: usize, refused: bool },
     /// No lane could be had after MULTI was answered: EXEC will abort.
     Doomed(String),
 }

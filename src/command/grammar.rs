@@ -14,6 +14,8 @@ use super::{Args, Reason};
 pub enum Grammar {
     /// No options: the arity says all.
     Fixed,
+    /// No options, and at most so many arguments, the name among them.
+    AtMost(u8),
     /// Pairs from position `from` to the end.
     Pairs { from: u8 },
     /// SET: EX PX EXAT PXAT KEEPTTL NX XX GET.
@@ -51,7 +53,7 @@ pub enum Grammar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {
     pub name: &'static str,
-    pub takes: u8,
+    pub takes: usize,
     pub effect: Effect,
 }
 
@@ -65,7 +67,7 @@ pub enum Effect {
 }
 
 impl Word {
-    pub const fn plain(name: &'static str, takes: u8) -> Self {
+    pub const fn plain(name: &'static str, takes: usize) -> Self {
         Self { name, takes, effect: Effect::Nothing }
     }
 
@@ -73,7 +75,7 @@ impl Word {
         Self { name, takes: 0, effect: Effect::Marks }
     }
 
-    pub const fn comparing(name: &'static str, takes: u8) -> Self {
+    pub const fn comparing(name: &'static str, takes: usize) -> Self {
         Self { name, takes, effect: Effect::Compares }
     }
 }
@@ -119,7 +121,7 @@ impl Grammar {
     #[must_use]
     pub const fn options(self) -> &'static str {
         match self {
-            Self::Fixed | Self::Pairs { .. } => "",
+            Self::Fixed | Self::AtMost(_) | Self::Pairs { .. } => "",
             Self::Set => "EX PX EXAT PXAT KEEPTTL NX XX GET",
             Self::GetEx => "EX PX EXAT PXAT PERSIST",
             Self::RandomField => "WITHVALUES",
@@ -141,6 +143,8 @@ impl Grammar {
     pub fn check(self, args: Args<'_>) -> Result<Form, GrammarError> {
         match self {
             Self::Fixed => Ok(Form::default()),
+            Self::AtMost(most) if args.len() > usize::from(most) => Err(GrammarError::Syntax),
+            Self::AtMost(_) => Ok(Form::default()),
             Self::Pairs { from } => pairs(args, usize::from(from)),
             Self::Set => expiring(args, 3, Expiring::Set),
             Self::GetEx => expiring(args, 2, Expiring::GetEx),
@@ -262,9 +266,11 @@ fn options(args: Args<'_>, from: usize, words: &[Word]) -> Result<Form, GrammarE
         match word.effect {
             Effect::Nothing => {}
             Effect::Marks => form.marked = true,
+            // MATCH * compares nothing, and some libraries always send it.
+            Effect::Compares if word.takes == 1 && args.get(at + 1) == Some(b"*") => {}
             Effect::Compares => return Err(GrammarError::ComparesValue),
         }
-        at += 1 + usize::from(word.takes);
+        at += 1 + word.takes;
         if at > args.len() {
             return Err(GrammarError::Syntax);
         }
@@ -274,14 +280,15 @@ fn options(args: Args<'_>, from: usize, words: &[Word]) -> Result<Form, GrammarE
 
 /// `numkeys key [key ...]`, then options, one of which has as many arguments as there are keys.
 fn set_operation(args: Args<'_>, count_at: usize) -> Result<Form, GrammarError> {
-    let keys = args.get(count_at).and_then(integer).and_then(|n| u8::try_from(n).ok()).ok_or(GrammarError::Syntax)?;
+    let keys = args.get(count_at).and_then(integer).and_then(|n| usize::try_from(n).ok());
+    let keys = keys.filter(|keys| *keys <= args.len()).ok_or(GrammarError::Syntax)?;
     let words = [
         Word::plain("WEIGHTS", keys),
         Word::plain("AGGREGATE", 1),
         Word::plain("LIMIT", 1),
         Word::marking("WITHSCORES"),
     ];
-    options(args, count_at + 1 + usize::from(keys), &words)
+    options(args, count_at + 1 + keys, &words)
 }
 
 /// Flags, then groups of `size` arguments of which the last is a member.
@@ -322,7 +329,7 @@ fn geo_search(args: Args<'_>) -> Result<Form, GrammarError> {
             start = at + 1;
         }
         let takes = WORDS.iter().find(|word| args.is(at, word.name)).map_or(0, |word| word.takes);
-        at += 1 + usize::from(takes);
+        at += 1 + takes;
     }
     if members > 1 { Err(GrammarError::Syntax) } else { Ok(Form { start, ..form }) }
 }
@@ -359,7 +366,7 @@ fn named_fields(args: Args<'_>, words: &[Word], size: usize) -> Result<Form, Gra
     let mut at = 2;
     while !args.is(at, "FIELDS") {
         let word = words.iter().find(|word| args.is(at, word.name)).ok_or(GrammarError::Syntax)?;
-        at += 1 + usize::from(word.takes);
+        at += 1 + word.takes;
     }
     let count = args.get(at + 1).and_then(integer).and_then(|n| usize::try_from(n).ok()).ok_or(GrammarError::Syntax)?;
     let start = at + 2;

@@ -13,6 +13,8 @@ pub enum Shape {
     Each(&'static Shape),
     /// An array of fixed shapes.
     Tuple(&'static [Shape]),
+    /// The same, of which the last may be missing: XAUTOCLAIM before Redis 7.
+    TupleOrShorter(&'static [Shape]),
     /// One of the shape, or an array of it: LPOP without and with a count.
     OneOrEach(&'static Shape),
     /// One of the shape, or an array that begins with it and goes on with what passes: GEOSEARCH

@@ -149,6 +149,16 @@ impl Policy {
     /// A command without a row: nobody knows which argument is a key, so each could be one.
     fn admit_unknown<'a>(&self, request: Request<'a>) -> Result<Admitted<'a>, Refusal> {
         self.access.check_unknown()?;
+        // Redis looks a name up by its hash and then compares it up to a NUL byte, so that a name with
+        // one can be any command, also one that is refused by its name.
+        let named = if request.container().is_some() { 2 } else { 1 };
+        if request.args().iter().take(named).any(|name| name.contains(&0)) {
+            return Err(Refusal::UnknownCommand);
+        }
+        // What a command without a row does is not known; it could run code.
+        if !self.rules.is_empty() && self.scripts == Scripts::Refuse {
+            return Err(Refusal::UnknownCommand);
+        }
         if !self.rules.is_empty() && request.args().iter().skip(1).any(|a| self.rules.find(a).is_some()) {
             return Err(Refusal::UnknownCommand);
         }

@@ -53,6 +53,8 @@ pub enum Refusal {
     },
     /// Sealing made the value larger than the protocol allows.
     TooLarge,
+    /// Too many values or members in one command.
+    TooManyValues,
 }
 
 impl fmt::Display for Refusal {
@@ -78,8 +80,8 @@ impl fmt::Display for Refusal {
                 upper(command)
             ),
             Self::UnknownCommand => f.write_str(
-                "WAXSEAL UNKNOWN_COMMAND this command is not in Waxseal's table and may touch an encrypted key, or write. \
-                 Use a newer Waxseal, or an `except` pattern for the key",
+                "WAXSEAL UNKNOWN_COMMAND this command is not in Waxseal's table and may touch an encrypted key, write, or run code. \
+                 Use a newer Waxseal; or see docs/errors.md for the settings that allow it",
             ),
             Self::Never { command, reason } => {
                 write!(f, "WAXSEAL NEVER {} never passes the sidecar: {reason}", upper(command))
@@ -109,6 +111,9 @@ impl fmt::Display for Refusal {
             ),
             Self::Seal(why) => write!(f, "WAXSEAL SEAL_FAILED the value was not stored: {why}"),
             Self::Mode { command, why } => write!(f, "WAXSEAL UNSUPPORTED {} {why}", upper(command)),
+            Self::TooManyValues => f.write_str(
+                "WAXSEAL TOO_LARGE one command may have at most 1048576 arguments where values are encrypted. Split it",
+            ),
             Self::TooLarge => f.write_str(
                 "WAXSEAL TOO_LARGE the value fits the limit only without encryption, which adds 48 bytes. Store a smaller value",
             ),

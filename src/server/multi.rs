@@ -15,6 +15,10 @@ use crate::upstream::{Class, Frames};
 const MAX_BLOCK_BYTES: usize = 1024 * 1024;
 const MAX_BLOCK_COMMANDS: usize = 10_000;
 
+/// What a transaction may hold until EXEC, to open the replies by.
+const MAX_PLANS_BYTES: usize = 64 * 1024 * 1024;
+const TOO_MUCH: &str = "WAXSEAL TOO_LARGE this transaction asks for too much at once. Split it";
+
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 const OK: &[u8] = b"+OK\r\n";
 
@@ -63,7 +67,7 @@ impl Desk {
         }
         if holds || self.worker.shared.dedicated {
             match self.send_as(request, ReplyPlan::Started) {
-                Ok(()) => self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), refused: false },
+                Ok(()) => self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), weight: 0, refused: false },
                 Err(Hold::Stall) => return Err(Hold::Stall),
                 Err(Hold::Refuse(text)) => {
                     // What follows must not run outside of a transaction.
@@ -91,6 +95,9 @@ impl Desk {
                 return Ok(());
             }
         }
+        if matches!(&self.sink.inner().session.tx, Tx::Queued { weight, .. } if *weight > MAX_PLANS_BYTES) {
+            return Err(Hold::Refuse(TOO_MUCH.into()));
+        }
         let lane = self.attach(Need::Shared)?;
         let seq = self.sink.inner().queue.next_seq();
         let mut planned = None;
@@ -99,7 +106,8 @@ impl Desk {
             Ok::<_, Refusal>(ReplyPlan::Queued)
         })?;
         self.expect(1);
-        if let (Tx::Queued { plans, .. }, Some(plan)) = (&mut self.sink.inner().session.tx, planned) {
+        if let (Tx::Queued { plans, weight, .. }, Some(plan)) = (&mut self.sink.inner().session.tx, planned) {
+            *weight += plan.weight();
             plans.push(plan);
         }
         Ok(())
@@ -335,7 +343,8 @@ impl Desk {
         let Some(block) = self.take_block() else { return false };
         let (replies, plans) = self.place(block.entries);
         lane.send_block(&self.owner, block.wire, replies);
-        self.sink.inner().session.tx = Tx::Queued { plans, refused: block.refused };
+        self.sink.inner().session.tx =
+            Tx::Queued { weight: plans.iter().map(ReplyPlan::weight).sum(), plans, refused: block.refused };
         lane.wake();
         true
     }

@@ -1,7 +1,10 @@
 //! SUBSCRIBE and its like.
 
+use bytes::Bytes;
+
 use super::attach::{Attached, Need};
 use super::desk::{Desk, Hold};
+use super::sink::Subscribing;
 use crate::client::wrong_arity;
 use crate::command::{Request, Spec, check_arity};
 use crate::policy::Refusal;
@@ -67,7 +70,8 @@ impl Desk {
             })?;
             self.expect(1);
             let mut inner = self.sink.inner();
-            inner.subscribing.push_back(seq);
+            let names = request.args().from(1).map(Bytes::copy_from_slice).collect();
+            inner.subscribing.push_back(Subscribing { seq, names });
             inner.session.subscriptions.in_flight += 1;
             Ok(())
         })();

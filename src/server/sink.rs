@@ -1,16 +1,18 @@
 //! A client as its lane sees it: where replies, messages and failures arrive.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::worker::Worker;
 use crate::client::{OutOfOrder, ReplyQueue, Session};
 use crate::resp::encode;
-use crate::transform::{PushKind, ReplyPlan, confirmed_channel, push_kind};
+use crate::transform::{Confirmation, Message, PushKind, ReplyPlan, confirmed_channel, push_kind};
 use crate::upstream::{Downstream, Failure};
 
 /// The process's count of buffered bytes is brought up to date in steps of this.
@@ -50,7 +52,7 @@ pub(super) struct Inner {
     /// Set once; nothing is accepted afterwards.
     pub end: Option<End>,
     /// The sequence numbers of SUBSCRIBE and its like that are under way.
-    pub subscribing: VecDeque<u64>,
+    pub subscribing: VecDeque<Subscribing>,
     /// When the client last took something, or had nothing to take.
     pub drained: Instant,
     waker: Option<Waker>,
@@ -61,6 +63,13 @@ pub(super) struct Inner {
     /// Bytes of requests that are not complete or have to wait.
     pub input: usize,
     accounted: usize,
+}
+
+/// A SUBSCRIBE or its like that is under way.
+pub(super) struct Subscribing {
+    pub seq: u64,
+    /// What it names.
+    pub names: HashSet<Bytes>,
 }
 
 pub(super) struct Sink {
@@ -178,10 +187,14 @@ impl Inner {
 
     /// A reply to SUBSCRIBE or its like: what is subscribed now?
     fn note_subscription(&mut self, seq: u64, frame: &[u8], last: bool) {
-        if self.subscribing.front() != Some(&seq) {
-            return;
-        }
+        let Some(asked) = self.subscribing.front().filter(|asked| asked.seq == seq) else { return };
         if let (PushKind::Confirmation(kind), Some(channel)) = (push_kind(frame), confirmed_channel(frame)) {
+            use Confirmation::{PSubscribe, SSubscribe, Subscribe};
+            if matches!(kind, Subscribe | PSubscribe | SSubscribe) && !asked.names.contains(channel) {
+                tracing::error!(target: "waxseal::server", "the upstream confirmed a channel that was not asked for; the client is cut");
+                self.end_with(End::Order);
+                return;
+            }
             self.session.subscriptions.confirm(kind, channel);
         }
         if last {
@@ -190,7 +203,7 @@ impl Inner {
     }
 
     fn end_subscribing(&mut self, seq: u64) {
-        if self.subscribing.front() == Some(&seq) {
+        if self.subscribing.front().is_some_and(|asked| asked.seq == seq) {
             self.subscribing.pop_front();
             self.session.subscriptions.in_flight -= 1;
         }
@@ -248,7 +261,17 @@ impl Downstream for Sink {
         }
         let proto = inner.session.proto;
         inner.start_clock();
-        inner.queue.push(|out| self.worker.transform.borrow_mut().open_push(frame, proto, out));
+        match Message::parse(frame) {
+            Some(message) if inner.session.subscriptions.want(&message) => {
+                inner.queue.push(|out| self.worker.transform.borrow_mut().open_message(&message, proto, out));
+            }
+            None if inner.session.monitoring && frame.first() == Some(&b'+') => {
+                inner.queue.push(|out| out.extend_from_slice(frame));
+            }
+            _ => {
+                tracing::warn!(target: "waxseal::server", "the upstream sent a message that the client had not asked for; it was dropped")
+            }
+        }
         self.taken(guard, Ok(()));
     }
 

@@ -23,7 +23,7 @@ use crate::crypto::Cipher;
 use crate::policy::Policy;
 
 pub use plan::{Owned, ReplyPlan};
-pub use push::{Confirmation, PushKind, confirmed_channel, push_kind};
+pub use push::{Confirmation, Message, PushKind, confirmed_channel, push_kind};
 pub use wire::{Control, Wire};
 
 /// What one worker needs to seal and open. Not shared: the cache of derived keys is its own.

@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::plan::{Owned, ReplyPlan};
+use super::plan::{Names, Owned, ReplyPlan};
+use super::shape::Where;
 use super::{Transform, info};
 use crate::crypto::{OVERHEAD, OpenError, Place};
 use crate::resp::{Proto, Token, Walker, encode};
@@ -74,7 +75,8 @@ impl Transform {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
-            ReplyPlan::Shaped(scope, shape) => self.shape(shape, scope.as_ref(), walk, proto, out),
+            ReplyPlan::Shaped(scope, shape) => self.shape(shape, Where::of(scope.as_ref()), walk, proto, out),
+            ReplyPlan::OfKeys(keys, shape) => self.shape(shape, Where::among(keys), walk, proto, out),
             ReplyPlan::Field(scope, field) => self.value(walk, &scope.value(Some(field)), proto, out),
             ReplyPlan::Values(scopes) => self.values(walk, scopes, proto, out),
             ReplyPlan::Fields(scope, fields) => self.fields(walk, scope, fields, proto, out),
@@ -125,12 +127,12 @@ impl Transform {
         &mut self,
         walk: &mut Walker<'_>,
         scope: &Owned,
-        fields: &[Bytes],
+        fields: &Names,
         proto: Proto,
         out: &mut BytesMut,
     ) -> Opened {
         array_of(walk, fields.len(), out)?;
-        for field in fields {
+        for field in fields.iter() {
             self.value(walk, &scope.value(Some(field)), proto, out)?;
         }
         Ok(())
@@ -214,7 +216,7 @@ fn array_of(walk: &mut Walker<'_>, items: usize, out: &mut BytesMut) -> Opened {
 /// A frame that no rule touches. Errors that would send the client to another address are replaced:
 /// following them would lead past the sidecar.
 fn raw(frame: &[u8], out: &mut BytesMut) {
-    if frame.first() == Some(&b'-') && redirects(frame) {
+    if matches!(frame.first(), Some(b'-' | b'!')) && redirects(frame) {
         tracing::warn!(target: "waxseal::open", "the upstream answered with a redirection; clusters are not supported");
         return encode::error(
             out,
@@ -231,5 +233,9 @@ fn raw(frame: &[u8], out: &mut BytesMut) {
 }
 
 fn redirects(frame: &[u8]) -> bool {
-    [&b"-MOVED "[..], b"-ASK ", b"-REDIRECT "].iter().any(|p| frame.starts_with(p))
+    let text = match Walker::new(frame).next() {
+        Some(Token::Error(text) | Token::BlobError(text)) => text,
+        _ => return false,
+    };
+    [&b"MOVED "[..], b"ASK ", b"REDIRECT "].iter().any(|code| text.starts_with(code))
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::command::Shape;
+use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules;
 
@@ -12,15 +12,16 @@ pub enum ReplyPlan {
     /// No rule touches it: the bytes pass as they came.
     #[default]
     Raw,
-    /// Sealed parts in this shape, of a key under this scope. `None`: the request's first key has no
-    /// rule; parts that name their key go by that.
+    /// Sealed parts in this shape, of a key under this scope; `None` if no rule covers it.
     Shaped(Option<Owned>, &'static Shape),
+    /// Parts that name their key, which must be one of the request's, here sorted (BLPOP, XREAD).
+    OfKeys(Vec<(Bytes, Option<Owned>)>, &'static Shape),
     /// A hash field's bulk string (HGET) or null.
     Field(Owned, Bytes),
     /// An array, one element per key; `None` where no rule covers the key (MGET).
     Values(Vec<Option<Owned>>),
     /// An array, one element per field (HMGET).
-    Fields(Owned, Vec<Bytes>),
+    Fields(Owned, Names),
     /// Fields and values, of which the client asked for the values only (HVALS).
     FieldMapValues(Owned),
     /// INFO, whose topology the client must not follow.
@@ -44,7 +45,47 @@ pub struct Owned {
     id: Bytes,
 }
 
+/// Names out of a request, in its order, in little memory: a transaction may hold many.
+pub struct Names {
+    bytes: Bytes,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    pub(super) fn from(args: Args<'_>, first: usize) -> Self {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        for name in args.from(first) {
+            bytes.extend_from_slice(name);
+            ends.push(bytes.len());
+        }
+        Self { bytes: bytes.into(), ends }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
 impl ReplyPlan {
+    /// About how many bytes it holds.
+    pub fn weight(&self) -> usize {
+        let more = match self {
+            Self::Fields(_, names) => names.bytes.len() + names.ends.len() * size_of::<usize>(),
+            Self::Values(scopes) => scopes.iter().flatten().map(|s| s.id.len() + 64).sum(),
+            Self::OfKeys(keys, _) => keys.iter().map(|(key, _)| 2 * key.len() + 128).sum(),
+            Self::Field(_, field) => field.len(),
+            Self::Replace(bytes) => bytes.len(),
+            _ => 0,
+        };
+        more + size_of::<Self>()
+    }
+
     /// Does `frame` show that the server is not in the state that the plan takes for granted? What
     /// follows on this connection is then not what was planned, and nobody else may have it.
     pub fn is_broken_by(&self, frame: &[u8]) -> bool {

@@ -14,8 +14,41 @@ pub enum PushKind {
     Message,
     /// Answers one channel of a SUBSCRIBE or UNSUBSCRIBE of some kind.
     Confirmation(Confirmation),
-    /// Anything else, such as RESP2's `pong` or RESP3's `invalidate`.
+    /// RESP2's answer to the PING of a subscriber.
+    Pong,
+    /// Anything else. Nothing of the kind was asked for, so nobody gets it.
     Other,
+}
+
+/// A message, in the one form that the protocol gives it.
+pub struct Message<'a> {
+    /// Of a `pmessage`.
+    pub pattern: Option<&'a [u8]>,
+    pub channel: &'a [u8],
+    pub sharded: bool,
+    payload: &'a [u8],
+    kind: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    pub fn parse(frame: &'a [u8]) -> Option<Self> {
+        let mut walk = Walker::new(frame);
+        let items = match walk.next()? {
+            Token::Array(n) | Token::Push(n) => n,
+            _ => return None,
+        };
+        let mut bulk = || match walk.next() {
+            Some(Token::Bulk(bytes)) => Some(bytes),
+            _ => None,
+        };
+        let kind = bulk()?;
+        let pattern = match (kind, items) {
+            (b"message" | b"smessage", 3) => None,
+            (b"pmessage", 4) => Some(bulk()?),
+            _ => return None,
+        };
+        Some(Self { pattern, channel: bulk()?, sharded: kind == b"smessage", payload: bulk()?, kind })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +69,7 @@ pub fn push_kind(frame: &[u8]) -> PushKind {
     };
     match kind {
         b"message" | b"pmessage" | b"smessage" => PushKind::Message,
+        b"pong" => PushKind::Pong,
         b"subscribe" => PushKind::Confirmation(Confirmation::Subscribe),
         b"unsubscribe" => PushKind::Confirmation(Confirmation::Unsubscribe),
         b"psubscribe" => PushKind::Confirmation(Confirmation::PSubscribe),
@@ -58,51 +92,37 @@ pub fn confirmed_channel(frame: &[u8]) -> Option<&[u8]> {
 }
 
 impl Transform {
-    /// Appends what the client gets for an out-of-band frame.
+    /// Appends what the client gets for a message that it has subscribed to.
     ///
-    /// A message that does not open is dropped and logged: RESP has no error in this place, and
-    /// anybody with access to the database may publish.
-    pub fn open_push(&mut self, frame: &[u8], proto: Proto, out: &mut BytesMut) {
-        if push_kind(frame) != PushKind::Message {
-            return out.extend_from_slice(frame);
-        }
+    /// One that does not open is dropped and logged: RESP has no error in this place, and anybody
+    /// with access to the database may publish.
+    pub fn open_message(&mut self, message: &Message<'_>, proto: Proto, out: &mut BytesMut) {
         let before = out.len();
-        match self.open_message(frame, proto, out) {
-            Some(true) => {}
-            Some(false) => out.extend_from_slice(frame),
-            None => {
-                out.truncate(before);
-                tracing::warn!(
-                    target: "waxseal::open",
-                    "a message on an encrypted channel did not open and was dropped: it was published around the sidecar or with another key"
-                );
-            }
+        if self.write_message(message, proto, out).is_none() {
+            out.truncate(before);
+            tracing::warn!(
+                target: "waxseal::open",
+                "a message on an encrypted channel did not open and was dropped: it was published around the sidecar or with another key"
+            );
         }
     }
 
-    /// `Some(false)`: no rule covers the channel. `None`: the message does not open.
-    fn open_message(&mut self, frame: &[u8], proto: Proto, out: &mut BytesMut) -> Option<bool> {
-        let mut walk = Walker::new(frame);
-        let items = match walk.next()? {
-            Token::Array(n) | Token::Push(n) if n == 3 || n == 4 => n,
-            _ => return None,
-        };
-        let mut parts = [&b""[..]; 4];
-        for part in parts.iter_mut().take(items) {
-            let Token::Bulk(bytes) = walk.next()? else { return None };
-            *part = bytes;
+    fn write_message(&mut self, message: &Message<'_>, proto: Proto, out: &mut BytesMut) -> Option<()> {
+        encode::push_header(out, if message.pattern.is_some() { 4 } else { 3 }, proto);
+        encode::bulk(out, message.kind);
+        if let Some(pattern) = message.pattern {
+            encode::bulk(out, pattern);
         }
-        let (channel, payload) = (parts[items - 2], parts[items - 1]);
+        encode::bulk(out, message.channel);
         let policy = self.policy.clone();
-        let Some(rule) = policy.message_rule(channel) else { return Some(false) };
-        let place = Place { purpose: Purpose::Message, scope: scope(rule, channel), field: None };
-        encode::push_header(out, items, proto);
-        for part in &parts[..items - 1] {
-            encode::bulk(out, part);
-        }
-        encode::bulk_header(out, payload.len().checked_sub(OVERHEAD)?);
-        self.cipher.as_mut()?.open(&place, payload, out).ok()?;
+        let Some(rule) = policy.message_rule(message.channel) else {
+            encode::bulk(out, message.payload);
+            return Some(());
+        };
+        let place = Place { purpose: Purpose::Message, scope: scope(rule, message.channel), field: None };
+        encode::bulk_header(out, message.payload.len().checked_sub(OVERHEAD)?);
+        self.cipher.as_mut()?.open(&place, message.payload, out).ok()?;
         out.extend_from_slice(b"\r\n");
-        Some(true)
+        Some(())
     }
 }

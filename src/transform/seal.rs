@@ -2,13 +2,17 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::plan::{Owned, ReplyPlan, scope};
+use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire};
 use crate::command::{Args, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
 use crate::crypto::{OVERHEAD, Place, Purpose};
 use crate::policy::rules::Rule;
 use crate::policy::{Admitted, KeyHit, Refusal};
 use crate::resp::encode;
+
+/// So many arguments of one command may be sealed: each grows by an envelope, and a command of empty
+/// ones would grow tenfold.
+const MAX_SEALED_ARGS: usize = 1024 * 1024;
 
 impl Transform {
     /// Appends the request to `wire`, its protected values sealed. On a refusal the wire is as before.
@@ -76,6 +80,9 @@ impl Transform {
             out.extend_from_slice(request.bytes());
             return Ok(());
         }
+        if args.len() > MAX_SEALED_ARGS {
+            return Err(Refusal::TooManyValues);
+        }
         out.reserve(request.bytes().len() + OVERHEAD);
         encode::array_header(out, args.len());
         for (index, arg) in args.iter().enumerate() {
@@ -124,6 +131,15 @@ impl Transform {
         match (&spec.reply, first) {
             (Reply::Raw, _) => ReplyPlan::Raw,
             (Reply::Info, _) => ReplyPlan::Info,
+            (Reply::Shaped(shape @ (Shape::Keyed(_) | Shape::PerKey(_))), _) => {
+                let keys = admitted
+                    .hits()
+                    .iter()
+                    .map(|hit| (args.get(hit.position).map_or_else(Bytes::new, copy), owned(hit)));
+                let mut keys: Vec<(Bytes, Option<Owned>)> = keys.collect();
+                keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+                ReplyPlan::OfKeys(keys, shape)
+            }
             (Reply::Shaped(shape), _) => shaped(shape),
             (Reply::Optional { marked, .. }, _) if form.marked => shaped(marked),
             (Reply::Optional { plain, .. }, _) => shaped(plain),
@@ -132,11 +148,9 @@ impl Transform {
                 ReplyPlan::Field(first, copy(args.get(usize::from(*field)).unwrap_or_default()))
             }
             (Reply::ValuePerField { from }, Some(first)) => {
-                ReplyPlan::Fields(first, args.iter().skip(usize::from(*from)).map(copy).collect())
+                ReplyPlan::Fields(first, Names::from(args, usize::from(*from)))
             }
-            (Reply::ValuePerFieldAtStart, Some(first)) => {
-                ReplyPlan::Fields(first, args.iter().skip(form.start).map(copy).collect())
-            }
+            (Reply::ValuePerFieldAtStart, Some(first)) => ReplyPlan::Fields(first, Names::from(args, form.start)),
             (Reply::FieldMapValues, Some(first)) => ReplyPlan::FieldMapValues(first),
             // The one key of these commands has no rule.
             (

@@ -2,7 +2,7 @@
 //!
 //! Depth is that of the shape, which is a constant of the table, never that of the reply.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::Transform;
 use super::open::{OpenFailure, Opened, pass};
@@ -17,11 +17,11 @@ enum Layout {
 }
 
 impl Transform {
-    /// Opens the next value of the walk. `scope`: of the key it belongs to, `None` without a rule.
+    /// Opens the next value of the walk, which belongs where `at` says.
     pub(super) fn shape(
         &mut self,
         shape: &Shape,
-        scope: Option<&Owned>,
+        at: Where<'_>,
         walk: &mut Walker<'_>,
         proto: Proto,
         out: &mut BytesMut,
@@ -29,30 +29,37 @@ impl Transform {
         if matches!(walk.peek(), Some(Token::Null | Token::Error(_) | Token::BlobError(_))) {
             return pass(walk, out);
         }
-        match (shape, scope) {
+        match (shape, at.scope) {
             (Shape::Raw, _) => pass(walk, out),
-            (Shape::Keyed(rest), _) => self.keyed(rest, walk, proto, out),
-            (Shape::PerKey(rest), _) => self.per_key(rest, walk, proto, out),
+            (Shape::Keyed(rest), _) => self.keyed(rest, at.keys, walk, proto, out),
+            (Shape::PerKey(rest), _) => self.per_key(rest, at.keys, walk, proto, out),
             // Everything else belongs to the key that the request names.
             (_, None) => pass(walk, out),
             (Shape::Value, Some(scope)) => self.value(walk, &scope.value(None), proto, out),
             (Shape::Member, Some(scope)) => self.value(walk, &scope.member(), proto, out),
-            (Shape::Each(one), _) => self.each(one, scope, walk, proto, out),
+            (Shape::Each(one), _) => self.each(one, at, walk, proto, out),
             (Shape::Tuple(parts), _) => {
                 array(walk, Some(parts.len()), out)?;
-                parts.iter().try_for_each(|part| self.shape(part, scope, walk, proto, out))
+                parts.iter().try_for_each(|part| self.shape(part, at, walk, proto, out))
+            }
+            (Shape::TupleOrShorter(parts), _) => {
+                let items = array(walk, None, out)?;
+                if items > parts.len() || items + 1 < parts.len() {
+                    return Err(OpenFailure::Shape);
+                }
+                parts[..items].iter().try_for_each(|part| self.shape(part, at, walk, proto, out))
             }
             (Shape::OneOrEach(one), _) => match walk.peek() {
-                Some(Token::Bulk(_)) => self.shape(one, scope, walk, proto, out),
-                _ => self.each(one, scope, walk, proto, out),
+                Some(Token::Bulk(_)) => self.shape(one, at, walk, proto, out),
+                _ => self.each(one, at, walk, proto, out),
             },
-            (Shape::Head(one), _) => self.head(one, scope, walk, proto, out),
+            (Shape::Head(one), _) => self.head(one, at, walk, proto, out),
             (Shape::Pairs(first, second), _) => {
                 let (pairs, layout) = pairs(walk, out)?;
                 for _ in 0..pairs {
                     layout.begin(walk, out)?;
-                    self.shape(first, scope, walk, proto, out)?;
-                    self.shape(second, scope, walk, proto, out)?;
+                    self.shape(first, at, walk, proto, out)?;
+                    self.shape(second, at, walk, proto, out)?;
                 }
                 Ok(())
             }
@@ -67,63 +74,88 @@ impl Transform {
         }
     }
 
-    fn each(
-        &mut self,
-        one: &Shape,
-        scope: Option<&Owned>,
-        walk: &mut Walker<'_>,
-        proto: Proto,
-        out: &mut BytesMut,
-    ) -> Opened {
+    fn each(&mut self, one: &Shape, at: Where<'_>, walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
         let items = array(walk, None, out)?;
         for _ in 0..items {
-            self.shape(one, scope, walk, proto, out)?;
+            self.shape(one, at, walk, proto, out)?;
         }
         Ok(())
     }
 
-    fn head(
-        &mut self,
-        one: &Shape,
-        scope: Option<&Owned>,
-        walk: &mut Walker<'_>,
-        proto: Proto,
-        out: &mut BytesMut,
-    ) -> Opened {
+    fn head(&mut self, one: &Shape, at: Where<'_>, walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
         if matches!(walk.peek(), Some(Token::Bulk(_))) {
-            return self.shape(one, scope, walk, proto, out);
+            return self.shape(one, at, walk, proto, out);
         }
         let items = array(walk, None, out)?;
         if items == 0 {
             return Err(OpenFailure::Shape);
         }
-        self.shape(one, scope, walk, proto, out)?;
+        self.shape(one, at, walk, proto, out)?;
         (1..items).try_for_each(|_| pass(walk, out))
     }
 
     /// A key, then what belongs to it.
-    fn keyed(&mut self, rest: &[Shape], walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+    fn keyed(
+        &mut self,
+        rest: &[Shape],
+        keys: &[Key],
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
         array(walk, Some(rest.len() + 1), out)?;
-        let scope = self.key(walk, out)?;
-        rest.iter().try_for_each(|part| self.shape(part, scope.as_ref(), walk, proto, out))
+        let at = Where::of(key(keys, walk, out)?);
+        rest.iter().try_for_each(|part| self.shape(part, at, walk, proto, out))
     }
 
-    fn per_key(&mut self, rest: &Shape, walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+    fn per_key(
+        &mut self,
+        rest: &Shape,
+        keys: &[Key],
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
         let (pairs, layout) = pairs(walk, out)?;
         for _ in 0..pairs {
             layout.begin(walk, out)?;
-            let scope = self.key(walk, out)?;
-            self.shape(rest, scope.as_ref(), walk, proto, out)?;
+            let at = Where::of(key(keys, walk, out)?);
+            self.shape(rest, at, walk, proto, out)?;
         }
         Ok(())
     }
+}
 
-    /// A key passes, and decides under which scope the rest is.
-    fn key(&mut self, walk: &mut Walker<'_>, out: &mut BytesMut) -> Result<Option<Owned>, OpenFailure> {
-        let Some(Token::Bulk(key)) = walk.next() else { return Err(OpenFailure::Shape) };
-        encode::bulk(out, key);
-        Ok(self.policy().rules.find(key).map(|rule| Owned::of(rule, key)))
+/// A key of the request, and its scope if a rule covers it.
+type Key = (Bytes, Option<Owned>);
+
+/// To which key the next value belongs.
+#[derive(Clone, Copy)]
+pub(super) struct Where<'a> {
+    /// `None`: to one without a rule.
+    scope: Option<&'a Owned>,
+    /// The keys that the reply may name, sorted.
+    keys: &'a [Key],
+}
+
+impl<'a> Where<'a> {
+    pub(super) fn of(scope: Option<&'a Owned>) -> Self {
+        Self { scope, keys: &[] }
     }
+
+    pub(super) fn among(keys: &'a [Key]) -> Self {
+        Self { scope: None, keys }
+    }
+}
+
+/// A key passes, and decides under which scope the rest is. It must be one that was asked for: the
+/// database does not choose under which key something opens, or that it need not be sealed.
+fn key<'a>(keys: &'a [Key], walk: &mut Walker<'_>, out: &mut BytesMut) -> Result<Option<&'a Owned>, OpenFailure> {
+    let Some(Token::Bulk(name)) = walk.next() else { return Err(OpenFailure::Shape) };
+    let found = keys.binary_search_by(|(asked, _)| asked[..].cmp(name)).map_err(|_| OpenFailure::Shape)?;
+    let (_, scope) = &keys[found];
+    encode::bulk(out, name);
+    Ok(scope.as_ref())
 }
 
 impl Layout {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::{ReplyPlan, Transform, Wire};
+use super::{Message, ReplyPlan, Transform, Wire};
 use crate::command::{Args, Reply, Request, Shape, Spec, Values, Verdict, table};
 use crate::crypto::{Cipher, Keyring, OVERHEAD};
 use crate::policy::rules::{RuleSet, RuleSource, Scope};
@@ -382,13 +382,17 @@ fn messages_are_opened_by_channel() {
         encode::bulk(&mut frame, kind);
         parts.iter().for_each(|p| encode::bulk(&mut frame, p));
         let mut out = BytesMut::new();
-        t.open_push(&frame, Proto::Resp3, &mut out);
+        if let Some(message) = Message::parse(&frame) {
+            t.open_message(&message, Proto::Resp3, &mut out);
+        }
         out.to_vec()
     };
     assert!(contains(&push(b"message", &[b"c1", &payload]), MARKER));
     assert!(contains(&push(b"pmessage", &[b"c*", b"c1", &payload]), MARKER));
     assert_eq!(push(b"message", &[b"c2", &payload]), b"", "copied to another channel");
     assert_eq!(push(b"message", &[b"c1", MARKER]), b"", "published around the sidecar");
+    assert_eq!(push(b"message", &[b"c1", b"other", b"x"]), b"", "not the form of a message");
+    assert_eq!(push(b"pmessage", &[b"c1", b"x"]), b"");
     assert!(contains(&push(b"message", &[b"other", b"x"]), b"other"));
     assert!(contains(&push(b"message", &[b"__keyspace@0__:c1", b"set"]), b"set"));
 }

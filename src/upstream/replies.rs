@@ -84,16 +84,21 @@ impl Lane {
     pub(super) fn frame(&self, frame: &[u8]) -> Result<(), Unavailable> {
         let kind = frame.first().copied().unwrap_or_default();
         if self.is_out_of_band(kind) {
-            let confirms = match push_kind(frame) {
-                PushKind::Message => false,
-                PushKind::Confirmation(_) => self.awaits_confirmation(),
+            match push_kind(frame) {
+                PushKind::Message => {
+                    self.push(frame);
+                    return Ok(());
+                }
+                PushKind::Confirmation(_) if self.awaits_confirmation() => {}
                 // RESP2's pong to a subscriber is the one reply that looks like a message.
-                PushKind::Other => kind == b'*',
-            };
-            if !confirms {
-                self.push(frame);
-                return Ok(());
+                PushKind::Pong if kind == b'*' => {}
+                _ if kind == b'*' => return Err(unasked()),
+                // RESP3 servers may tell of things that nobody asked for, some of which clients would
+                // follow past us (MOVING).
+                _ => return Ok(()),
             }
+        } else if kind != b'-' && self.awaits_confirmation() {
+            return Err(unasked());
         } else if self.is_monitor_line() {
             self.push(frame);
             return Ok(());

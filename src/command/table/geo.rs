@@ -5,7 +5,7 @@ use super::row::*;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Spec] = &[
     row("geoadd",               -5, W, Shared, key(Update),                 seal(GeoMembers, GroupedMembers { size: 3 })),
-    row("geodist",              -4, R, Shared, key(Read),                   seal(Fixed, Members { from: 2, to: 3 })),
+    row("geodist",              -4, R, Shared, key(Read),                   seal(Options { from: 4, words: UNITS }, Members { from: 2, to: 3 })),
     row("geohash",              -2, R, Shared, key(Read),                   seal(Fixed, Members { from: 2, to: 0 })),
     row("geopos",               -2, R, Shared, key(Read),                   seal(Fixed, Members { from: 2, to: 0 })),
     row("georadius",            -6, W, Shared, GeoRadius { options_at: 6 }, refuse(NotYetSealed)),

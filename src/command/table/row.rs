@@ -4,8 +4,8 @@
 
 pub(super) use crate::command::Access::{Overwrite, Read, Remove, Update};
 pub(super) use crate::command::Grammar::{
-    Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, NamedFields, Options, Pairs, RandomField, RandomMember,
-    ScoredMembers, Set, SetOperation, StreamEntry,
+    AtMost, Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, NamedFields, Options, Pairs, RandomField,
+    RandomMember, ScoredMembers, Set, SetOperation, StreamEntry,
 };
 pub(super) use crate::command::Keys::{
     ChannelPatterns, Channels, Counted, CountedPairs, Debug, DestinationAndCounted, DestinationAndSources, Embedded,
@@ -176,3 +176,11 @@ pub(super) const SET_TTL: &[Word] = &[
     Word::plain("PXAT", 1),
     Word::plain("KEEPTTL", 0),
 ];
+
+/// XRANGE.
+pub(super) const COUNT: &[Word] = &[Word::plain("COUNT", 1)];
+/// ZRANK of Redis 7.2: the score beside the rank.
+pub(super) const RANK: &[Word] = &[Word::plain("WITHSCORE", 0)];
+/// GEODIST.
+pub(super) const UNITS: &[Word] =
+    &[Word::plain("M", 0), Word::plain("KM", 0), Word::plain("FT", 0), Word::plain("MI", 0)];
