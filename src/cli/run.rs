@@ -13,6 +13,7 @@ use super::args::RunArgs;
 use super::{complain, exit, load, rule_set};
 use crate::client::{Registry, Secrets};
 use crate::config::{Auth, Config, Lanes, ListenAddress, Log, LogFormat, UndeclaredKeys};
+use crate::policy::script::Library;
 use crate::policy::{Access, Policy, Scripts, TokenBucket};
 use crate::server::{self, Address, Bounds, Shared, Stopped};
 use crate::upstream::{Budgets, Endpoint, Login, TlsFault, client_config};
@@ -136,6 +137,7 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
             UndeclaredKeys::Refuse => Scripts::Refuse,
             UndeclaredKeys::Trust => Scripts::Trust,
         },
+        library: Library::default(),
     };
     let upstream = &config.upstream;
     Ok(Shared {

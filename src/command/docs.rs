@@ -25,11 +25,13 @@ have the database compare members are refused: BYLEX with ZRANGE and ZRANGESTORE
 
 A command that takes a value (GETDEL, LPOP, BLPOP, SPOP, ZPOPMIN ...) has taken it even if it does not open.
 
-A command that is not listed is refused if one of its arguments could be a key under a rule. So is one
-whose arguments cannot be understood, as soon as there is any rule.
+As soon as there is any rule, a command that is not listed is refused, because it could run code, and so
+is one whose arguments cannot be understood. Where scripts are trusted, an unlisted command is refused
+only if one of its arguments could be a key under a rule.
 
 A script or function may build the name of a key that it does not declare, so as soon as there is any
-rule all of them are refused, unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
+rule only those scripts run that are proven to touch none but the keys they declare, and no function,
+unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
 SORT with a pattern after BY or GET and queries of a search index read keys that their arguments do not
 name, and are refused likewise: as soon as there is any rule.
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::RateLimited;
+use super::script::Unproven;
 use crate::command::Reason;
 
 #[derive(Debug, Clone)]
@@ -21,7 +22,16 @@ pub enum Refusal {
     /// A script or function may touch keys that it does not declare.
     HiddenKeys {
         command: &'static str,
+        /// What stands in the way of a proof; none for a function, whose code is not seen.
+        unproven: Option<Unproven>,
     },
+    /// The script names a channel under a rule, to which it would publish in clear.
+    HiddenChannel {
+        command: &'static str,
+        rule: Arc<str>,
+    },
+    /// The script's body was not seen here. Redis's own words, on which clients send the body.
+    NoScript,
     /// The arguments cannot be understood, and a protected key could be among them.
     Unclear {
         command: &'static str,
@@ -67,12 +77,26 @@ impl fmt::Display for Refusal {
                 reason.sentence(),
                 reason.way_out()
             ),
-            Self::HiddenKeys { command } => write!(
+            Self::HiddenKeys { command, unproven: Some(unproven) } => write!(
                 f,
-                "WAXSEAL SCRIPT_REFUSED {} could touch encrypted keys that it does not declare. \
-                 Set [scripts] undeclared_keys = \"trust\" if all your scripts use declared keys only",
+                "WAXSEAL SCRIPT_REFUSED {} could touch encrypted keys that it does not declare ({unproven}). \
+                 Use KEYS[...] wherever the script names a key, or set [scripts] undeclared_keys = \"trust\" \
+                 if all your scripts use declared keys only",
                 upper(command)
             ),
+            Self::HiddenKeys { command, unproven: None } => write!(
+                f,
+                "WAXSEAL SCRIPT_REFUSED {} could touch encrypted keys that it does not declare. \
+                 Set [scripts] undeclared_keys = \"trust\" if all your functions use declared keys only",
+                upper(command)
+            ),
+            Self::HiddenChannel { command, rule } => write!(
+                f,
+                "WAXSEAL SCRIPT_REFUSED {} would publish in clear to a channel encrypted by rule '{rule}'. \
+                 Publish from the application, or exclude the channel with `except`",
+                upper(command)
+            ),
+            Self::NoScript => f.write_str("NOSCRIPT No matching script. Please use EVAL."),
             Self::Unclear { command } => write!(
                 f,
                 "WAXSEAL UNCLEAR_ARGUMENTS the keys of this {} cannot be told, and one of them could be encrypted. \

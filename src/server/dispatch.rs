@@ -7,7 +7,7 @@ use super::attach::Need;
 use super::desk::{Desk, Flow, Hold};
 use crate::command::{Lane, Request, Spec};
 use crate::policy::Refusal;
-use crate::resp::{Proto, RawRequest};
+use crate::resp::{Proto, RawRequest, encode};
 use crate::upstream::{Class, Frames};
 
 /// What may be said before a login.
@@ -43,6 +43,16 @@ impl Desk {
             Lane::Monitor => self.monitor(request),
             Lane::Wait => self.wait(spec, request),
             Lane::Exclusive => self.forward(request, Need::Exclusive),
+            Lane::Shared if spec.name == "script|exists" && self.script_is_unseen(request)? => {
+                let count = request.args().len() - 2;
+                self.say(|out| {
+                    encode::array_header(out, count);
+                    for _ in 0..count {
+                        encode::int(out, 0);
+                    }
+                });
+                Ok(())
+            }
             Lane::Shared | Lane::Never(_) => self.forward(request, Need::Shared),
             Lane::Blocking | Lane::BlockingIfOption => {
                 let waits = spec.may_block(request.args()) && !self.sink.inner().session.tx.in_multi();
@@ -131,6 +141,13 @@ impl Desk {
         })();
         self.scratch = scratch;
         outcome
+    }
+
+    /// SCRIPT EXISTS for a script whose body was not seen here: the server may have it, yet EVALSHA
+    /// is answered NOSCRIPT. "None of them" has the client load all of them, which harms nothing.
+    fn script_is_unseen(&self, request: &Request<'_>) -> Result<bool, Hold> {
+        // Inside MULTI the answer has its place in that of EXEC.
+        Ok(!self.in_multi()? && self.worker.policy().has_unseen_script(request.args().from(2)))
     }
 
     fn unknown(&mut self, request: &Request<'_>) -> Result<(), Hold> {

@@ -8,6 +8,7 @@ use super::{Message, ReplyPlan, Transform, Wire};
 use crate::command::{Args, Reply, Request, Shape, Spec, Values, Verdict, table};
 use crate::crypto::{Cipher, Keyring, OVERHEAD};
 use crate::policy::rules::{RuleSet, RuleSource, Scope};
+use crate::policy::script::Library;
 use crate::policy::{Access, Policy, Refusal, Scratch, Scripts};
 use crate::resp::{Proto, RequestLimits, RequestScanner, Token, Walker, encode};
 
@@ -29,6 +30,7 @@ fn transform_with(patterns: &[&str], keyring: Arc<Keyring>) -> Transform {
         rules: RuleSet::new(vec![source]),
         access: Access { read_only: false, monitor: true },
         scripts: Scripts::Refuse,
+        library: Library::default(),
     };
     Transform::new(Arc::new(policy), Some(Cipher::new(keyring)), 512 * 1024 * 1024)
 }

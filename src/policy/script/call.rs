@@ -1,0 +1,93 @@
+//! One `redis.call`.
+//!
+//! Job: say whether every key that it touches is an element of KEYS, by THE TABLE.
+//! In: its arguments, as far as they are known. Out: the literal channels that it names.
+//! Must never: trust an argument that is not known to be no key.
+
+use super::{Channel, Why};
+use crate::command::{Access, ChannelPositions, Flags, KeyPositions, Keys, Lane, Request, Spec};
+
+/// What is known of an expression before the script runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// Exactly this string (or number, as it is sent).
+    Plain(&'a [u8]),
+    /// Exactly an element of KEYS.
+    Key,
+    /// `redis.call` itself, not called.
+    Command,
+    /// A call's results: any number of values if it stands last.
+    Results,
+    /// One value, or none known.
+    Other,
+}
+
+/// Stands for an argument that is not known: no command, subcommand or number reads so.
+const UNKNOWN: &[u8] = b"?";
+/// Rows that a script may not run, or that this analysis does not follow: Redis refuses some, others
+/// load code, change the server, or carry keys in data.
+const NOT_IN_SCRIPTS: [u32; 5] = [Flags::NOSCRIPT, Flags::SCRIPT, Flags::ADMIN, Flags::DANGEROUS, Flags::CONTAINER];
+
+pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>) -> Result<(), Why> {
+    if !matches!(values.first(), Some(Value::Plain(_))) {
+        return Err(Why::CommandName);
+    }
+    let mut bytes = Vec::new();
+    let mut ranges = Vec::with_capacity(values.len());
+    for value in values {
+        let start = bytes.len();
+        bytes.extend_from_slice(if let Value::Plain(text) = value { text } else { UNKNOWN });
+        ranges.push(start..bytes.len());
+    }
+    let request = Request::parse(&bytes, &ranges);
+    let spec = request.spec().ok_or(Why::UnknownCommand)?;
+    if spec.lane != Lane::Shared || NOT_IN_SCRIPTS.iter().any(|flag| spec.flags.has(*flag)) {
+        return Err(Why::NotInScripts);
+    }
+    let open_ended = values.last() == Some(&Value::Results);
+    if !places_are_certain(spec, open_ended) {
+        return Err(Why::Places);
+    }
+    let mut keys = KeyPositions::new();
+    spec.keys(request.args(), &mut keys).map_err(|_| Why::Places)?;
+    for key in keys.iter() {
+        if key.access == Access::Pattern {
+            return Err(Why::NotInScripts);
+        }
+        if values.get(key.at) != Some(&Value::Key) {
+            return Err(Why::Key);
+        }
+    }
+    let mut named = ChannelPositions::new();
+    spec.channel_positions(request.args(), &mut named).map_err(|_| Why::Places)?;
+    for channel in named.iter() {
+        match values.get(channel.at) {
+            // Declared, so that its rule is looked up with that of the other keys.
+            Some(Value::Key) => {}
+            Some(Value::Plain(name)) => channels.push(Channel((*name).into())),
+            _ => return Err(Why::Channel),
+        }
+    }
+    Ok(())
+}
+
+/// Do the places of the keys follow from what is known, whatever the other arguments turn out to be?
+fn places_are_certain(spec: &Spec, open_ended: bool) -> bool {
+    match spec.keys {
+        Keys::None => true,
+        // Counted from the end, or in steps: more arguments would be more keys.
+        Keys::Range { last, step, .. } => !open_ended || (last >= 0 && step == 1),
+        Keys::Channels { last, .. } => !open_ended || last >= 0,
+        // The count is read from a literal or not at all.
+        Keys::Two { .. } | Keys::Counted { .. } | Keys::CountedPairs { .. } | Keys::DestinationAndCounted => true,
+        Keys::DestinationAndSources { .. } => !open_ended,
+        // An argument that is not known could be STORE, or move where the keys begin.
+        Keys::Streams
+        | Keys::Sort { .. }
+        | Keys::GeoRadius { .. }
+        | Keys::Migrate
+        | Keys::Debug
+        | Keys::Embedded { .. }
+        | Keys::ChannelPatterns { .. } => false,
+    }
+}

@@ -1,0 +1,227 @@
+//! Scripts beside rules: those that are proven to touch declared keys run, the others do not reach the database.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use support::{Frame, MARKER, Raw, Sidecar, Tap, Upstream, contains, secret};
+
+const NOSCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+const PUT: &[u8] = b"return redis.call('SET', KEYS[1], ARGV[1])";
+
+struct House {
+    upstream: Upstream,
+    sidecar: Sidecar,
+    tap: Tap,
+}
+
+impl House {
+    fn new() -> Self {
+        let upstream = Upstream::start();
+        let sidecar = Sidecar::start_with(&upstream, |settings| settings.trust_scripts = false);
+        let tap = Tap::on(&upstream);
+        Self { upstream, sidecar, tap }
+    }
+
+    fn program(&self, program: &str, args: &[&str]) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let output = Command::new(program)
+            .current_dir(root)
+            .args(args)
+            .args(["--port", &self.sidecar.port.to_string()])
+            .output()
+            .unwrap_or_else(|error| panic!("{program}: {error}. Run `make setup` once."));
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{args:?}\n{}\n{}", said(&output.stdout), said(&output.stderr));
+    }
+
+    /// How many scripts ran and were loaded on the server since the last RESETSTAT.
+    fn ran(&self) -> u64 {
+        let counts = self.upstream.command_counts();
+        let count = |name| counts.get(name).copied().unwrap_or(0);
+        ["eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"].into_iter().map(count).sum()
+    }
+
+    fn reset_counts(&self) {
+        assert_eq!(self.upstream.raw().run("CONFIG RESETSTAT"), Frame::ok());
+    }
+}
+
+fn eval(client: &mut Raw, script: &str, keys: &[&str], args: &[&str]) -> Frame {
+    let count = keys.len().to_string();
+    let mut all: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
+    all.extend(keys.iter().chain(args).map(|text| text.as_bytes()));
+    client.command(&all)
+}
+
+#[track_caller]
+fn is_noscript(reply: &Frame) {
+    assert_eq!(*reply, Frame::Error(NOSCRIPT.into()));
+}
+
+/// The name under which the server knows a script.
+fn load(client: &mut Raw, body: &[u8]) -> Vec<u8> {
+    client.command(&[b"SCRIPT", b"LOAD", body]).bytes()
+}
+
+fn python(protocol: &str) {
+    let house = House::new();
+    let body = "return KEYS[1]";
+    load(&mut house.upstream.raw(), body.as_bytes());
+    let script = "tests/python/scripts.py";
+    house.program(".venv/bin/python3", &[script, "--protocol", protocol, "--loaded", body]);
+}
+
+#[test]
+fn redis_py_lock_and_register_script_resp2() {
+    python("2");
+}
+
+#[test]
+fn redis_py_lock_and_register_script_resp3() {
+    python("3");
+}
+
+#[test]
+fn ioredis_define_command_and_node_redis_define_script() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/node");
+    let node = if own.exists() { own.display().to_string() } else { "node".into() };
+    House::new().program(&node, &["tests/node/scripts.mjs"]);
+}
+
+/// Redlock with several resources: one script acquires all or none, one extends, one releases.
+#[test]
+fn redlock() {
+    let house = House::new();
+    let mut client = house.sidecar.connect();
+    let acquire = "for i, key in ipairs(KEYS) do if redis.call('exists', key) == 1 then return 0 end end \
+                   for i, key in ipairs(KEYS) do redis.call('set', key, ARGV[1], 'PX', ARGV[2]) end return #KEYS";
+    let extend = "local count = 0 for i, key in ipairs(KEYS) do if redis.call('get', key) == ARGV[1] then \
+                  redis.pcall('pexpire', key, ARGV[2]) count = count + 1 end end return count";
+    let release = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
+    let keys = ["lock:a", "lock:b"];
+    assert_eq!(eval(&mut client, acquire, &keys, &["token", "30000"]), Frame::Integer(2));
+    assert_eq!(eval(&mut client, acquire, &["lock:b", "lock:c"], &["other", "30000"]), Frame::Integer(0));
+    assert_eq!(eval(&mut client, extend, &keys, &["token", "60000"]), Frame::Integer(2));
+    assert_eq!(eval(&mut client, release, &keys[..1], &["other"]), Frame::Integer(0));
+    assert_eq!(eval(&mut client, release, &keys[..1], &["token"]), Frame::Integer(1));
+    assert_eq!(house.upstream.raw().run("EXISTS lock:a lock:b"), Frame::Integer(1));
+}
+
+/// Each would write, read or publish something protected; none of them reaches the database.
+#[test]
+fn what_is_not_proven_stays_here() {
+    let house = House::new();
+    let mut client = house.sidecar.connect();
+    client.command(&[b"SET", b"session:kept", &secret("kept")]);
+    house.reset_counts();
+    let value = format!("{MARKER} from a script");
+    let scripts = [
+        "redis.call('SET', 'session:x', ARGV[1])",
+        "redis.call('SET', 'sess' .. 'ion:x', ARGV[1])",
+        "redis.call('SET', ARGV[2], ARGV[1])",
+        "redis.call('SET', KEYS[1] .. 'x', ARGV[1])",
+        "redis.call('MSET', KEYS[1], 1, unpack({'session:x', ARGV[1]}))",
+        "KEYS[1] = 'session:x' redis.call('SET', KEYS[1], ARGV[1])",
+        "table.insert(KEYS, 'session:x') redis.call('SET', KEYS[2], ARGV[1])",
+        "local KEYS = {'session:x'} redis.call('SET', KEYS[1], ARGV[1])",
+        "local k = KEYS[1] k = 'session:x' redis.call('SET', k, ARGV[1])",
+        "pcall(redis.call, 'SET', 'session:x', ARGV[1])",
+        "redis['call']('SET', 'session:x', ARGV[1])",
+        "local r = redis r.call('SET', 'session:x', ARGV[1])",
+        "loadstring('redis.call([[SET]], [[session:x]], ARGV[1])')()",
+        "_G.redis.call('SET', 'session:x', ARGV[1])",
+        "redis.call('EVAL', ARGV[1], 0)",
+        "-- \rredis.call('SET', 'session:x', ARGV[1])",
+        "redis.call('PUBLISH', 'session:room', ARGV[1])",
+        "redis.call('PUBLISH', ARGV[2], ARGV[1])",
+    ];
+    for script in scripts {
+        let reply = eval(&mut client, script, &["open:a"], &[&value, "session:x"]);
+        assert!(reply.is_error("WAXSEAL SCRIPT_REFUSED"), "{script}: {reply:?}");
+        assert!(matches!(&reply, Frame::Error(text) if !text.contains("session:x") && !text.contains(MARKER)));
+        // Nor by its name, once it is loaded.
+        let name = load(&mut client, script.as_bytes());
+        let reply = client.command(&[b"EVALSHA", &name, b"1", b"open:a", value.as_bytes()]);
+        assert!(reply.is_error("WAXSEAL SCRIPT_REFUSED"), "{script}: {reply:?}");
+    }
+    // Proven, but a declared key is protected.
+    let put = std::str::from_utf8(PUT).expect("ASCII");
+    for keys in [&["session:x"][..], &["open:a", "session:x"]] {
+        assert!(eval(&mut client, put, keys, &[&value]).is_error("WAXSEAL COMMAND_REFUSED"));
+    }
+    assert!(client.command(&[b"FCALL", b"f", b"1", b"open:a", value.as_bytes()]).is_error("WAXSEAL SCRIPT_REFUSED"));
+    assert_eq!(house.ran(), 0, "a script reached the database");
+    house.tap.assert_never_contains(MARKER);
+    house.upstream.assert_nothing_stored_contains(MARKER);
+    assert_eq!(client.command(&[b"GET", b"session:kept"]), Frame::Bulk(secret("kept")));
+    assert!(!house.sidecar.stderr().contains(MARKER));
+}
+
+/// The server may have a script that nobody sent through here: it is asked for first.
+#[test]
+fn an_unseen_script_is_asked_for() {
+    let house = House::new();
+    let name = load(&mut house.upstream.raw(), PUT);
+    house.reset_counts();
+    let mut client = house.sidecar.connect();
+    let run = |client: &mut Raw, key: &[u8]| client.command(&[b"EVALSHA", &name, b"1", key, b"v"]);
+    is_noscript(&run(&mut client, b"open:a"));
+    assert_eq!(house.ran(), 0);
+    assert_eq!(client.command(&[b"SCRIPT", b"EXISTS", &name]).items(), vec![Frame::Integer(0)]);
+    assert_eq!(load(&mut client, PUT), name);
+    assert_eq!(client.command(&[b"SCRIPT", b"EXISTS", &name, &name]).items(), vec![Frame::Integer(1); 2]);
+    assert_eq!(run(&mut client, b"open:a"), Frame::ok());
+    let upper = name.to_ascii_uppercase();
+    assert_eq!(client.command(&[b"EVALSHA", &upper, b"1", b"open:a", b"v"]), Frame::ok());
+    // What one client sent, the other may run, on whatever worker it is.
+    for _ in 0..4 {
+        assert_eq!(run(&mut house.sidecar.connect(), b"open:a"), Frame::ok());
+    }
+    assert!(run(&mut client, b"session:a").is_error("WAXSEAL COMMAND_REFUSED"));
+
+    // The server has lost it and says so itself.
+    assert_eq!(house.upstream.raw().run("SCRIPT FLUSH"), Frame::ok());
+    is_noscript(&run(&mut client, b"open:a"));
+    assert_eq!(client.command(&[b"EVAL", PUT, b"1", b"open:a", b"v"]), Frame::ok());
+    assert_eq!(client.run("SCRIPT FLUSH"), Frame::ok());
+    is_noscript(&run(&mut client, b"open:a"));
+    for wrong in [b"x".as_slice(), b"", &[b'0'; 41]] {
+        is_noscript(&client.command(&[b"EVALSHA", wrong, b"0"]));
+    }
+}
+
+/// Inside MULTI as outside; what is refused there stops the whole transaction.
+#[test]
+fn inside_multi() {
+    let house = House::new();
+    let mut client = house.sidecar.connect();
+    assert_eq!(client.run("MULTI"), Frame::ok());
+    assert_eq!(client.command(&[b"EVAL", PUT, b"1", b"open:a", b"v"]), Frame::Simple("QUEUED".into()));
+    assert_eq!(client.run("GET open:a"), Frame::Simple("QUEUED".into()));
+    assert_eq!(client.run("EXEC").items(), vec![Frame::ok(), Frame::bulk("v")]);
+
+    for script in ["return redis.call('SET', 'session:x', ARGV[1])", "return redis.call('GET', ARGV[1])"] {
+        assert_eq!(client.run("MULTI"), Frame::ok());
+        assert_eq!(client.run("SET open:b 1"), Frame::Simple("QUEUED".into()));
+        assert!(eval(&mut client, script, &[], &["session:x"]).is_error("WAXSEAL SCRIPT_REFUSED"));
+        assert!(client.run("EXEC").is_error("EXECABORT"));
+    }
+    assert_eq!(house.upstream.raw().run("EXISTS open:b session:x"), Frame::Integer(0));
+}
+
+/// With no rule scripts are nobody's business here.
+#[test]
+fn without_rules_all_scripts_pass() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.trust_scripts = false;
+        settings.rules.clear();
+    });
+    let name = load(&mut upstream.raw(), b"return ARGV[1]");
+    let mut client = sidecar.connect();
+    assert_eq!(client.command(&[b"EVALSHA", &name, b"0", b"x"]), Frame::bulk("x"));
+    assert_eq!(eval(&mut client, "return redis.call('SET', 'any' .. 'thing', 1)", &[], &[]), Frame::ok());
+    assert!(contains(&upstream.raw().run("KEYS *").items()[0].clone().bytes(), b"anything"));
+}
