@@ -122,17 +122,18 @@ impl Desk {
         self.enqueue(|wire| Ok(Transform::placeholder(wire, answer)))
     }
 
+    /// Where the transaction is that `command` is to end.
+    fn state(&self, command: &str) -> Result<State, Hold> {
+        Ok(match &self.sink.inner().session.tx {
+            Tx::None | Tx::Watching => return Err(Hold::Refuse(format!("ERR {command} without MULTI"))),
+            Tx::Doomed(_) => State::Doomed,
+            Tx::Gathering(block) => State::Gathering { refused: block.refused },
+            Tx::Queued { refused, .. } => State::Queued { refused: *refused },
+        })
+    }
+
     fn exec(&mut self, request: &Request<'_>) -> Result<(), Hold> {
-        let state = {
-            let inner = self.sink.inner();
-            match &inner.session.tx {
-                Tx::None | Tx::Watching => return Err(Hold::Refuse("ERR EXEC without MULTI".into())),
-                Tx::Doomed(_) => State::Doomed,
-                Tx::Gathering(block) => State::Gathering { refused: block.refused },
-                Tx::Queued { refused, .. } => State::Queued { refused: *refused },
-            }
-        };
-        match state {
+        match self.state("EXEC")? {
             State::Doomed => {
                 self.sink.inner().session.tx = Tx::None;
                 Err(Hold::Refuse(ABORTED.into()))
@@ -227,16 +228,7 @@ impl Desk {
     }
 
     fn discard(&mut self) -> Result<(), Hold> {
-        let state = {
-            let inner = self.sink.inner();
-            match &inner.session.tx {
-                Tx::None | Tx::Watching => return Err(Hold::Refuse("ERR DISCARD without MULTI".into())),
-                Tx::Doomed(_) => State::Doomed,
-                Tx::Gathering(block) => State::Gathering { refused: block.refused },
-                Tx::Queued { refused, .. } => State::Queued { refused: *refused },
-            }
-        };
-        match state {
+        match self.state("DISCARD")? {
             State::Doomed => {
                 self.sink.inner().session.tx = Tx::None;
                 self.say(|out| out.extend_from_slice(OK));
