@@ -9,10 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::certs::Certs;
 use support::{Frame, MARKER, Sidecar, Tap, Upstream, secret};
 use waxseal::resp::{ReplyScanner, RequestLimits, RequestScanner};
 
@@ -44,7 +41,7 @@ struct Upstash {
 
 impl Upstash {
     fn before(upstream: &Upstream) -> Self {
-        let config = tls(&upstream.certs);
+        let config = upstream.certs.server_config();
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = listener.local_addr().expect("address").port();
         let behind = upstream.plain_port;
@@ -59,14 +56,6 @@ impl Upstash {
         });
         Self { port, cut }
     }
-}
-
-fn tls(certs: &Certs) -> Arc<ServerConfig> {
-    let chain = vec![CertificateDer::from_pem_file(&certs.certificate).expect("certificate")];
-    let key = PrivateKeyDer::from_pem_file(&certs.key).expect("key");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
-    Arc::new(config.with_no_client_auth().with_single_cert(chain, key).expect("certificate and key"))
 }
 
 /// One connection, one request at a time. Ends when either side does, or when it has been idle.

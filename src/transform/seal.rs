@@ -123,15 +123,11 @@ impl Transform {
             let rule: &Rule = rules.get(hit.rule?)?;
             Some(Owned::of(rule, args.get(hit.position)?))
         };
-        let first = admitted.hits().first().and_then(owned);
+        // Owning a scope copies the key, so only where the reply needs it.
+        let first = || admitted.hits().first().and_then(owned);
         let shaped = |shape: &'static Shape| match shape {
             Shape::Raw => ReplyPlan::Raw,
-            shape => ReplyPlan::Shaped(admitted.hits().first().and_then(owned), shape),
-        };
-        match (&spec.reply, first) {
-            (Reply::Raw, _) => ReplyPlan::Raw,
-            (Reply::Info, _) => ReplyPlan::Info,
-            (Reply::Shaped(shape @ (Shape::Keyed(_) | Shape::PerKey(_))), _) => {
+            Shape::Keyed(_) | Shape::PerKey(_) => {
                 let keys = admitted
                     .hits()
                     .iter()
@@ -140,26 +136,24 @@ impl Transform {
                 keys.sort_by(|(one, _), (other, _)| one.cmp(other));
                 ReplyPlan::OfKeys(keys, shape)
             }
-            (Reply::Shaped(shape), _) => shaped(shape),
-            (Reply::Optional { marked, .. }, _) if form.marked => shaped(marked),
-            (Reply::Optional { plain, .. }, _) => shaped(plain),
-            (Reply::ValuePerKey, _) => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
-            (Reply::FieldValue { field }, Some(first)) => {
-                ReplyPlan::Field(first, copy(args.get(usize::from(*field)).unwrap_or_default()))
+            shape => ReplyPlan::Shaped(first(), shape),
+        };
+        // Commands on fields have one key; where no rule covers it, nothing is opened.
+        let fields =
+            |from: usize| first().map(|key| ReplyPlan::Fields(key, Names::from(args, from))).unwrap_or_default();
+        match &spec.reply {
+            Reply::Raw => ReplyPlan::Raw,
+            Reply::Info => ReplyPlan::Info,
+            Reply::Shaped(shape) => shaped(shape),
+            Reply::Optional { marked, plain } => shaped(if form.marked { marked } else { plain }),
+            Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
+            Reply::FieldValue { field } => {
+                let field = copy(args.get(usize::from(*field)).unwrap_or_default());
+                first().map(|key| ReplyPlan::Field(key, field)).unwrap_or_default()
             }
-            (Reply::ValuePerField { from }, Some(first)) => {
-                ReplyPlan::Fields(first, Names::from(args, usize::from(*from)))
-            }
-            (Reply::ValuePerFieldAtStart, Some(first)) => ReplyPlan::Fields(first, Names::from(args, form.start)),
-            (Reply::FieldMapValues, Some(first)) => ReplyPlan::FieldMapValues(first),
-            // The one key of these commands has no rule.
-            (
-                Reply::FieldValue { .. }
-                | Reply::ValuePerField { .. }
-                | Reply::ValuePerFieldAtStart
-                | Reply::FieldMapValues,
-                None,
-            ) => ReplyPlan::Raw,
+            Reply::ValuePerField { from } => fields(usize::from(*from)),
+            Reply::ValuePerFieldAtStart => fields(form.start),
+            Reply::FieldMapValues => first().map(ReplyPlan::FieldMapValues).unwrap_or_default(),
         }
     }
 }

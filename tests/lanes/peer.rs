@@ -5,8 +5,6 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::support::certs::Certs;
@@ -31,16 +29,7 @@ struct Plan {
 impl Peer {
     /// Serves until the test's process ends.
     pub fn with(certs: &Certs) -> Self {
-        let chain = vec![CertificateDer::from_pem_file(&certs.certificate).expect("certificate")];
-        let key = PrivateKeyDer::from_pem_file(&certs.key).expect("key");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("certificate and key");
-        let config = Arc::new(config);
+        let config = certs.server_config();
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = listener.local_addr().expect("address").port();
         let shared = Arc::new(Mutex::new(Plan::default()));

@@ -1,8 +1,12 @@
 //! A certificate authority of this test's own and a server certificate under it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub struct Certs {
     pub ca: PathBuf,
@@ -11,6 +15,16 @@ pub struct Certs {
 }
 
 impl Certs {
+    /// For a server of the test's own that shows this certificate.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        let chain = vec![CertificateDer::from_pem_file(&self.certificate).expect("certificate")];
+        let key = PrivateKeyDer::from_pem_file(&self.key).expect("key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+        Arc::new(config.with_no_client_auth().with_single_cert(chain, key).expect("certificate and key"))
+    }
+
     /// Writes `ca.pem`, `server.pem` and `server.key` into `dir`; the server's certificate is for `names`.
     pub fn write(dir: &Path, names: &[&str]) -> Self {
         let ca_key = KeyPair::generate().expect("key");
