@@ -205,3 +205,20 @@ fn idle_connections_are_cut_and_nobody_notices() {
         assert_eq!(client.run("GET session:a"), Frame::bulk("v"), "round {round}");
     }
 }
+
+/// Clients that ask COMMAND where keys are get the answer that it does not have.
+#[test]
+fn commands_are_described_from_the_table() {
+    let (_upstream, _upstash, sidecar) = house();
+    for mut client in [sidecar.connect(), sidecar.connect3()] {
+        let commands = client.run("COMMAND").items();
+        assert!(commands.len() > 200);
+        assert_eq!(client.run("COMMAND COUNT").integer(), i64::try_from(commands.len()).expect("few"));
+        assert_eq!(client.run("COMMAND LIST").items().len(), commands.len());
+        let mset = client.run("COMMAND INFO MSET nosuch").items();
+        let expected = [Frame::Integer(1), Frame::Integer(-1), Frame::Integer(2)];
+        assert_eq!((mset[0].clone().items()[3..6].to_vec(), &mset[1]), (expected.to_vec(), &Frame::Null));
+        let keys = [Frame::bulk("a"), Frame::bulk("b")];
+        assert_eq!(client.run("COMMAND GETKEYS MSET a 1 b 2").items(), keys);
+    }
+}

@@ -5,7 +5,9 @@ use bytes::{Bytes, BytesMut};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::registry::{ClientInfo, Registry};
+use super::control;
+use super::info::ClientInfo;
+use super::registry::Registry;
 use super::session::{Replies, Session};
 use crate::command::{Args, Spec};
 use crate::resp::{Proto, encode};
@@ -206,9 +208,20 @@ fn client(sub: &str, args: Args<'_>, session: &mut Session, about: &About<'_>, o
         "setname" => encode::error(out, BAD_NAME),
         "setinfo" => set_info(args, session, out),
         "info" => text(&format!("{}\n", about.info.line()), session, out),
-        "list" => list(args, session, about, out),
+        "list" => control::list(args, session, about, out),
+        "kill" => control::kill(args, session, about, out),
+        "pause" => control::pause(args, about, out),
+        "unpause" => {
+            about.registry.unpause();
+            encode::simple(out, "OK");
+        }
+        "help" => control::help(out),
         "reply" => return reply(args, session, out),
-        "no-evict" | "no-touch" if args.is(2, "ON") || args.is(2, "OFF") => encode::simple(out, "OK"),
+        "no-evict" | "no-touch" if args.is(2, "ON") || args.is(2, "OFF") => {
+            let flag = if sub == "no-evict" { &mut session.no_evict } else { &mut session.no_touch };
+            *flag = args.is(2, "ON");
+            encode::simple(out, "OK");
+        }
         "no-evict" | "no-touch" => encode::error(out, SYNTAX),
         // Not tracking: what Redis says of such a client.
         "getredir" => encode::int(out, -1),
@@ -248,25 +261,6 @@ fn set_info(args: Args<'_>, session: &mut Session, out: &mut BytesMut) {
     encode::simple(out, "OK");
 }
 
-/// CLIENT LIST [TYPE type] [ID id ...]: this process knows normal clients only.
-fn list(args: Args<'_>, session: &Session, about: &About<'_>, out: &mut BytesMut) {
-    let listed = match args.len() {
-        2 => about.registry.list(None),
-        4 if args.is(2, "TYPE") && args.is(3, "NORMAL") => about.registry.list(None),
-        4 if args.is(2, "TYPE") && (args.is(3, "MASTER") || args.is(3, "REPLICA") || args.is(3, "PUBSUB")) => {
-            String::new()
-        }
-        4 if args.is(2, "TYPE") => return encode::error(out, "ERR Unknown client type"),
-        n if n > 3 && args.is(2, "ID") => {
-            let ids: Option<Vec<u64>> = args.from(3).map(|a| std::str::from_utf8(a).ok()?.parse().ok()).collect();
-            let Some(ids) = ids else { return encode::error(out, "ERR Invalid client ID") };
-            about.registry.list(Some(&ids))
-        }
-        _ => return encode::error(out, SYNTAX),
-    };
-    text(&listed, session, out);
-}
-
 fn reply(args: Args<'_>, session: &mut Session, out: &mut BytesMut) -> Answer {
     if args.is(2, "ON") {
         session.replies = Replies::On;
@@ -288,7 +282,7 @@ fn reply(args: Args<'_>, session: &mut Session, out: &mut BytesMut) -> Answer {
 }
 
 /// What Redis gives as a verbatim string to RESP3 clients.
-fn text(text: &str, session: &Session, out: &mut BytesMut) {
+pub(super) fn text(text: &str, session: &Session, out: &mut BytesMut) {
     encode::verbatim(out, *b"txt", text.as_bytes(), session.proto);
 }
 

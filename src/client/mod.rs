@@ -5,14 +5,19 @@
 //! Inputs: requests, confirmations. Outputs: [`ReplyQueue`], [`Session`].
 //! Must never: let a reply overtake another, or take a reply that is not due.
 
+mod control;
+mod filter;
+mod info;
 mod local;
 mod queue;
 mod registry;
 mod session;
 mod transaction;
 
+pub use control::unblock;
+pub use info::{BlockedOn, ClientInfo, Orders, Unblock};
 pub use local::{About, Answer, Secrets, answer, wrong_arity};
 pub use queue::{OutOfOrder, ReplyQueue};
-pub use registry::{ClientInfo, Registry};
+pub use registry::Registry;
 pub use session::{MAX_SUBSCRIPTIONS, Replies, Session, Subscriptions};
 pub use transaction::{Block, Entry, Tx};

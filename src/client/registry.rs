@@ -1,61 +1,38 @@
-//! All clients of the process, for CLIENT LIST and CLIENT INFO.
+//! All clients of the process, for CLIENT LIST, KILL, UNBLOCK and PAUSE.
 //!
-//! Written at connect, disconnect and by rare commands; a batch of commands costs two relaxed stores.
+//! Its locks are taken at connect, at disconnect and by these commands; a command that goes upstream
+//! costs one relaxed load (is there a pause?).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use super::session::Session;
-use crate::resp::Proto;
+use super::filter::Filter;
+use super::info::ClientInfo;
 
 #[derive(Debug, Default)]
 pub struct Registry {
     next_id: AtomicU64,
     clients: Mutex<BTreeMap<u64, Arc<ClientInfo>>>,
     count: AtomicUsize,
+    paused: AtomicBool,
+    pause: Mutex<Option<Pause>>,
 }
 
-/// What others may see of a client.
-#[derive(Debug)]
-pub struct ClientInfo {
-    pub id: u64,
-    address: String,
-    local_address: String,
-    connected: u64,
-    last_active: AtomicU64,
-    db: AtomicU32,
-    resp3: AtomicU32,
-    named: Mutex<Named>,
-}
-
-#[derive(Debug, Default, Clone)]
-struct Named {
-    name: String,
-    lib_name: String,
-    lib_version: String,
-    command: &'static str,
-    subscriptions: [usize; 3],
-    queued: Option<usize>,
+/// CLIENT PAUSE: nothing is sent upstream until then.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    until: Instant,
+    /// Reads too.
+    all: bool,
 }
 
 impl Registry {
     /// Takes a new client in; ids are never used twice.
-    pub fn join(&self, address: String, local_address: String) -> Arc<ClientInfo> {
+    pub fn join(&self, address: String, local_address: String, unix_socket: bool) -> Arc<ClientInfo> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let now = unix_seconds();
-        let info = Arc::new(ClientInfo {
-            id,
-            address,
-            local_address,
-            connected: now,
-            last_active: AtomicU64::new(now),
-            db: AtomicU32::new(0),
-            resp3: AtomicU32::new(0),
-            named: Mutex::default(),
-        });
+        let info = Arc::new(ClientInfo::new(id, address, local_address, unix_socket));
         lock(&self.clients).insert(id, info.clone());
         self.count.fetch_add(1, Ordering::Relaxed);
         info
@@ -70,77 +47,72 @@ impl Registry {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// CLIENT LIST, of all clients or of those with the given ids.
-    pub fn list(&self, ids: Option<&[u64]>) -> String {
+    pub fn find(&self, id: u64) -> Option<Arc<ClientInfo>> {
+        lock(&self.clients).get(&id).cloned()
+    }
+
+    /// The lines of those that match, oldest first.
+    pub fn list(&self, filter: &Filter<'_>) -> String {
         let clients = lock(&self.clients);
-        let mut lines = String::new();
-        for info in clients.values().filter(|c| ids.is_none_or(|ids| ids.contains(&c.id))) {
-            lines.push_str(&info.line());
-            lines.push('\n');
+        clients.values().filter(|c| filter.matches(c)).map(|c| c.line() + "\n").collect()
+    }
+
+    /// The lines of these clients, in this order.
+    pub fn list_of(&self, ids: &[u64]) -> String {
+        let clients = lock(&self.clients);
+        ids.iter().filter_map(|id| clients.get(id)).map(|c| c.line() + "\n").collect()
+    }
+
+    /// Ends those that match, but for `asker`, who is to end itself after its answer. Says how many
+    /// they are and whether the asker is one. Who is ended is not listed any more.
+    pub fn kill(&self, filter: &Filter<'_>, asker: u64) -> (usize, bool) {
+        let mut clients = lock(&self.clients);
+        let condemned: Vec<u64> = clients.values().filter(|c| filter.matches(c)).map(|c| c.id).collect();
+        for id in condemned.iter().filter(|id| **id != asker) {
+            if let Some(info) = clients.remove(id) {
+                info.order(|orders| orders.kill = true);
+            }
         }
-        lines
-    }
-}
-
-impl ClientInfo {
-    /// The client did something: what the next look shall show.
-    pub fn touch(&self, session: &Session) {
-        self.last_active.store(unix_seconds(), Ordering::Relaxed);
-        self.db.store(session.db, Ordering::Relaxed);
-        self.resp3.store(u32::from(session.proto == Proto::Resp3), Ordering::Relaxed);
+        (condemned.len(), condemned.contains(&asker))
     }
 
-    /// The rarer facts, kept behind a lock.
-    pub fn describe(&self, session: &Session, command: &'static str) {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut named = lock(&self.named);
-        named.name = text(&session.name);
-        named.lib_name = text(&session.lib_name);
-        named.lib_version = text(&session.lib_version);
-        named.command = command;
-        named.subscriptions = session.subscriptions.counts();
-        named.queued = session.tx.in_multi().then_some(0);
-        drop(named);
-        self.touch(session);
+    /// CLIENT PAUSE. Of two pauses the longer and the stricter counts, as in Redis.
+    pub fn pause(&self, until: Instant, all: bool) {
+        let mut pause = lock(&self.pause);
+        let before = pause.filter(|p| Instant::now() < p.until);
+        *pause = Some(Pause {
+            until: before.map_or(until, |p| p.until.max(until)),
+            all: before.is_some_and(|p| p.all) || all,
+        });
+        self.paused.store(true, Ordering::Relaxed);
     }
 
-    /// One line as Redis prints it. What only the database could know is zero.
-    pub fn line(&self) -> String {
-        let now = unix_seconds();
-        let named = lock(&self.named).clone();
-        let mut line = String::new();
-        // Writing to a String cannot fail.
-        let _ = write!(
-            line,
-            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} \
-             qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} \
-             user=default redir=-1 resp={} lib-name={} lib-ver={}",
-            self.id,
-            self.address,
-            self.local_address,
-            named.name,
-            now.saturating_sub(self.connected),
-            now.saturating_sub(self.last_active.load(Ordering::Relaxed)),
-            if named.subscriptions.iter().any(|n| *n > 0) { "P" } else { "N" },
-            self.db.load(Ordering::Relaxed),
-            named.subscriptions[0],
-            named.subscriptions[1],
-            named.subscriptions[2],
-            named.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
-            if named.command.is_empty() { "NULL" } else { named.command },
-            if self.resp3.load(Ordering::Relaxed) == 1 { 3 } else { 2 },
-            named.lib_name,
-            named.lib_version,
-        );
-        line
+    pub fn unpause(&self) {
+        *lock(&self.pause) = None;
+        self.paused.store(false, Ordering::Relaxed);
+        for info in lock(&self.clients).values() {
+            info.wake();
+        }
     }
-}
 
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    /// Until when a command has to wait, if it has to.
+    pub fn paused(&self, writes: impl FnOnce() -> bool) -> Option<Instant> {
+        if !self.paused.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut guard = lock(&self.pause);
+        let pause = (*guard)?;
+        if Instant::now() >= pause.until {
+            *guard = None;
+            self.paused.store(false, Ordering::Relaxed);
+            return None;
+        }
+        drop(guard);
+        (pause.all || writes()).then_some(pause.until)
+    }
 }
 
 /// A panic while the lock was held left whole values behind: they are only ever replaced.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

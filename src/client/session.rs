@@ -33,8 +33,13 @@ pub struct Session {
     pub lib_version: Bytes,
     pub replies: Replies,
     pub tx: Tx,
+    /// Something that writes was queued since MULTI.
+    pub queued_writes: bool,
     pub subscriptions: Subscriptions,
     pub monitoring: bool,
+    /// CLIENT NO-EVICT and NO-TOUCH, for the line in CLIENT LIST.
+    pub no_evict: bool,
+    pub no_touch: bool,
     /// SELECT was sent and not answered yet.
     pub selecting: Option<u32>,
     /// QUIT was answered: nothing further is read.
@@ -53,8 +58,11 @@ impl Session {
             lib_version: Bytes::new(),
             replies: Replies::On,
             tx: Tx::None,
+            queued_writes: false,
             subscriptions: Subscriptions::default(),
             monitoring: false,
+            no_evict: false,
+            no_touch: false,
             selecting: None,
             ended: false,
         }

@@ -28,6 +28,18 @@ impl Tx {
         matches!(self, Self::Gathering(_) | Self::Queued { .. } | Self::Doomed(_))
     }
 
+    /// How many commands are queued; `None` outside of MULTI.
+    pub fn queued(&self) -> Option<usize> {
+        match self {
+            Self::None | Self::Watching => None,
+            Self::Gathering(block) => {
+                Some(block.entries.iter().filter(|entry| matches!(entry, Entry::Queued(_))).count())
+            }
+            Self::Queued { plans, .. } => Some(plans.len()),
+            Self::Doomed(_) => Some(0),
+        }
+    }
+
     /// Is there state on the upstream connection?
     pub fn holds_lane(&self) -> bool {
         matches!(self, Self::Watching | Self::Queued { .. })

@@ -60,6 +60,7 @@ impl Desk {
     }
 
     pub(super) fn attach_to(&mut self, key: LaneKey, need: Need) -> Result<Rc<Lane>, Hold> {
+        self.spoil_if_disturbed();
         let (waiting, holds, subscribed) = {
             let inner = self.sink.inner();
             let session = &inner.session;
@@ -145,6 +146,7 @@ impl Desk {
     /// Leaves the lane. Called when nothing is unanswered and no state is held: the lane is clean
     /// by construction, because SELECT, AUTH and their like are never sent on a client's behalf.
     pub(super) fn detach(&mut self) {
+        self.spoil_if_disturbed();
         if let Attached::Alone { pinned, tainted: false, class: Some(_) } = &self.attached {
             pinned.lane().set_subscribed(false);
             pinned.set_clean();

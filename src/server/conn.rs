@@ -96,6 +96,11 @@ impl Conn {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.desk.sink.register(cx.waker());
         for _ in 0..ROUNDS {
+            if let Some(orders) = self.desk.sink.info.take_orders()
+                && let Some(end) = self.desk.obey(&orders)
+            {
+                return Poll::Ready(end);
+            }
             let mut progress = match self.write(cx) {
                 Ok(progress) => progress,
                 Err(_) => return Poll::Ready(End::Client),
@@ -142,8 +147,10 @@ impl Conn {
         if progress || inner.queue.out().is_empty() {
             inner.drained = Instant::now();
         }
+        let drained = inner.drained;
         drop(inner);
         if progress {
+            self.desk.sink.info.touch(drained);
             self.desk.sink.account();
         }
         Ok(progress)
@@ -317,8 +324,7 @@ impl Conn {
         self.eof = true;
         self.desk.leaving = true;
         let inner = self.desk.sink.inner();
-        let first_due = inner.queue.next_seq() - inner.queue.unsettled() as u64;
-        if self.desk.blocking.is_some_and(|seq| seq >= first_due) {
+        if inner.blocked.is_some() {
             return Err(End::Client);
         }
         Ok(true)

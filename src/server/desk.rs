@@ -1,14 +1,14 @@
 //! What one connection's requests need, and the ways of answering them.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 
 use super::attach::Attached;
 use super::sink::Sink;
 use super::worker::Worker;
-use crate::client::{ClientInfo, Entry, Tx};
+use crate::client::{Entry, Tx};
 use crate::policy::{Limiter, Refusal, Scratch};
 use crate::resp::encode;
 use crate::upstream::Downstream;
@@ -41,19 +41,18 @@ pub(super) struct Desk {
     pub owner: Rc<dyn Downstream>,
     pub worker: Rc<Worker>,
     pub attached: Attached,
-    pub info: Arc<ClientInfo>,
     pub scratch: Scratch,
     pub limiter: Option<Limiter>,
     /// The request at hand has taken its token already.
     pub charged: bool,
     /// The client has closed its sending side and may be gone.
     pub leaving: bool,
-    /// The place of the last command that may wait for an element.
-    pub blocking: Option<u64>,
+    /// The name of the last request's row, for CLIENT LIST.
+    pub last_command: &'static str,
 }
 
 impl Desk {
-    pub fn new(sink: Rc<Sink>, worker: Rc<Worker>, info: Arc<ClientInfo>) -> Self {
+    pub fn new(sink: Rc<Sink>, worker: Rc<Worker>) -> Self {
         let limiter = worker.shared.per_connection.map(Limiter::new);
         let owner: Rc<dyn Downstream> = sink.clone();
         Self {
@@ -61,12 +60,11 @@ impl Desk {
             owner,
             worker,
             attached: Attached::Nowhere,
-            info,
             scratch: Scratch::default(),
             limiter,
             charged: false,
             leaving: false,
-            blocking: None,
+            last_command: "",
         }
     }
 
@@ -116,7 +114,8 @@ impl Desk {
 
     /// What was queued may be written now.
     pub fn finish_batch(&mut self) {
-        self.info.touch(&self.sink.inner().session);
+        self.sink.info.touch(Instant::now());
+        self.sink.info.describe(&self.sink.inner().session, self.last_command);
         if let Some(lane) = self.attached.lane() {
             lane.wake();
         }

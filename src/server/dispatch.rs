@@ -5,6 +5,7 @@
 
 use super::attach::Need;
 use super::desk::{Desk, Flow, Hold};
+use super::orders::may_write;
 use crate::command::{Lane, Request, Spec};
 use crate::policy::Refusal;
 use crate::resp::{Proto, RawRequest, encode};
@@ -23,6 +24,7 @@ impl Desk {
             return Flow::Done;
         }
         let request = Request::parse(raw.bytes, raw.args);
+        self.last_command = request.spec().map_or("", |spec| spec.name);
         match self.step(&request) {
             Ok(()) => {}
             Err(Hold::Stall) => return Flow::Stall,
@@ -34,6 +36,7 @@ impl Desk {
 
     fn step(&mut self, request: &Request<'_>) -> Result<(), Hold> {
         self.gate(request)?;
+        self.wait_for_pause(request)?;
         self.charge(request)?;
         let Some(spec) = request.spec() else { return self.unknown(request) };
         match spec.lane {
@@ -66,7 +69,7 @@ impl Desk {
                     return self.forward(request, Need::Shared);
                 }
                 self.forward(request, Need::Pinned(Class::Blocking))?;
-                self.blocking = Some(self.sink.inner().queue.next_seq() - 1);
+                self.note_blocked();
                 Ok(())
             }
         }
@@ -131,7 +134,9 @@ impl Desk {
         let outcome = (|| {
             let admitted = worker.policy().admit(*request, &mut scratch)?;
             if in_multi {
-                return self.enqueue(|wire| worker.transform.borrow_mut().seal(&admitted, wire));
+                self.enqueue(|wire| worker.transform.borrow_mut().seal(&admitted, wire))?;
+                self.sink.inner().session.queued_writes |= may_write(request);
+                return Ok(());
             }
             let lane = self.attach(need)?;
             let seq = self.sink.inner().queue.next_seq();

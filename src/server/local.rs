@@ -12,6 +12,9 @@ use crate::resp::encode;
 use crate::transform::{Control, ReplyPlan};
 use crate::upstream::{Frames, LaneKey};
 
+/// What these do is done at once and cannot wait for EXEC.
+const ACTS_ON_OTHERS: [&str; 4] = ["client|kill", "client|unblock", "client|pause", "client|unpause"];
+
 impl Desk {
     pub(super) fn local(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
         let args = request.args();
@@ -50,6 +53,16 @@ impl Desk {
                     .into());
                 }
             }
+            name if ACTS_ON_OTHERS.contains(&name) => {
+                if in_multi {
+                    return Err(Refusal::Mode { command: spec.name, why: "is not possible inside MULTI" }.into());
+                }
+                // Administrative: for its access check only. There is no key in it, and nothing is sent.
+                self.worker.policy().admit(*request, &mut self.scratch)?;
+                if name == "client|unblock" {
+                    return self.unblock(request);
+                }
+            }
             _ if in_multi => return self.answer_in_multi(spec, request),
             _ => {}
         }
@@ -62,7 +75,7 @@ impl Desk {
         let inner = &mut *guard;
         // CLIENT REPLY decides about later commands and answers for itself; RESET ends its effect.
         let muted = !matches!(spec.name, "client|reply" | "reset") && inner.session.is_muted();
-        let (session, worker, info) = (&mut inner.session, &self.worker, &self.info);
+        let (session, worker, info) = (&mut inner.session, &self.worker, &self.sink.info);
         if muted {
             respond(worker, info, spec, request, session, &mut BytesMut::new());
         } else {
@@ -75,7 +88,7 @@ impl Desk {
     /// The bytes of a local answer, for EXEC to give in the command's place.
     pub(super) fn answer_bytes(&mut self, spec: &'static Spec, request: &Request<'_>) -> BytesMut {
         let mut out = BytesMut::new();
-        respond(&self.worker, &self.info, spec, request, &mut self.sink.inner().session, &mut out);
+        respond(&self.worker, &self.sink.info, spec, request, &mut self.sink.inner().session, &mut out);
         out
     }
 

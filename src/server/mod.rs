@@ -11,6 +11,7 @@ mod dispatch;
 mod listen;
 mod local;
 mod multi;
+mod orders;
 mod pubsub;
 mod serve;
 mod sink;

@@ -65,6 +65,7 @@ impl Desk {
             // Redis answers so and goes on with the transaction.
             return self.say_error_in_multi("ERR MULTI calls can not be nested");
         }
+        self.sink.inner().session.queued_writes = false;
         if holds || self.worker.shared.dedicated {
             match self.send_as(request, ReplyPlan::Started) {
                 Ok(()) => self.sink.inner().session.tx = Tx::Queued { plans: Vec::new(), weight: 0, refused: false },

@@ -48,27 +48,27 @@ async fn serve(worker: Rc<Worker>, accepted: Accepted, load: Arc<AtomicUsize>) {
 }
 
 async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> {
-    let (io, address, local) = match accepted {
+    let (io, address, local, unix) = match accepted {
         Accepted::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             stream.set_nodelay(true)?;
             let addresses = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
-            (ClientIo::Tcp(stream), addresses.0, addresses.1)
+            (ClientIo::Tcp(stream), addresses.0, addresses.1, false)
         }
         Accepted::Unix(stream, path) => {
-            (ClientIo::Unix(UnixStream::from_std(stream)?), format!("{path}:0"), format!("{path}:0"))
+            (ClientIo::Unix(UnixStream::from_std(stream)?), format!("{path}:0"), format!("{path}:0"), true)
         }
     };
-    let info = worker.shared.registry.join(address, local);
-    let sink = Sink::new(Session::new(info.id, !worker.shared.secrets.required), worker.clone());
+    let info = worker.shared.registry.join(address, local, unix);
+    let sink = Sink::new(Session::new(info.id, !worker.shared.secrets.required), worker.clone(), info.clone());
     worker.enter(info.id, &sink);
     let _membership = Membership { worker: worker.clone(), info: info.clone(), sink: sink.clone() };
-    let end = Conn::new(io, Desk::new(sink, worker.clone(), info.clone())).run().await;
+    let end = Conn::new(io, Desk::new(sink, worker.clone())).run().await;
     match end {
         End::SlowReader | End::Budget | End::Order => {
             tracing::warn!(target: "waxseal::server", client = info.id, "a client was cut: {}", why(end));
         }
-        End::Client | End::Said | End::Upstream | End::Drain => {
+        End::Client | End::Said | End::Upstream | End::Drain | End::Killed => {
             tracing::debug!(target: "waxseal::server", client = info.id, "a client left: {}", why(end));
         }
     }
@@ -108,6 +108,7 @@ fn why(end: End) -> &'static str {
         End::Budget => "all clients together hold too many unread bytes (limits.buffers)",
         End::Order => "a reply came out of order",
         End::Drain => "the sidecar is stopping",
+        End::Killed => "another client ended it with CLIENT KILL",
     }
 }
 

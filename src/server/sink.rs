@@ -3,6 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::worker::Worker;
-use crate::client::{OutOfOrder, ReplyQueue, Session};
+use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
 use crate::resp::encode;
 use crate::transform::{Confirmation, Message, PushKind, ReplyPlan, confirmed_channel, push_kind};
 use crate::upstream::{Downstream, Failure};
@@ -37,6 +38,8 @@ pub(super) enum End {
     Order,
     /// The sidecar is going down.
     Drain,
+    /// CLIENT KILL, by another client.
+    Killed,
 }
 
 impl End {
@@ -58,6 +61,16 @@ pub(super) struct Inner {
     waker: Option<Waker>,
     /// Something was waiting for the client before the last reply came.
     behind: bool,
+    /// The place of the last command that may wait for an element, until it is answered.
+    pub blocked: Option<u64>,
+    /// Somebody may still be about to unblock the lane that the client is on.
+    pub disturbed: bool,
+    /// CLIENT UNBLOCK of other clients that were sent upstream.
+    pub unblocking: VecDeque<Unblocking>,
+    /// When CLIENT PAUSE has the client looked at again.
+    pub alarm: Option<Instant>,
+    /// Replies to requests before this one are not wanted any more: they were answered here.
+    given_up: u64,
     /// MONITOR was sent and not answered yet.
     pub starting_monitor: bool,
     /// Bytes of requests that are not complete or have to wait.
@@ -72,13 +85,21 @@ pub(super) struct Subscribing {
     pub names: HashSet<Bytes>,
 }
 
+/// A CLIENT UNBLOCK that the server is to carry out.
+pub(super) struct Unblocking {
+    pub seq: u64,
+    pub target: Arc<ClientInfo>,
+    pub how: Unblock,
+}
+
 pub(super) struct Sink {
+    pub info: Arc<ClientInfo>,
     inner: RefCell<Inner>,
     worker: Rc<Worker>,
 }
 
 impl Sink {
-    pub fn new(session: Session, worker: Rc<Worker>) -> Rc<Self> {
+    pub fn new(session: Session, worker: Rc<Worker>, info: Arc<ClientInfo>) -> Rc<Self> {
         let inner = Inner {
             session,
             queue: ReplyQueue::default(),
@@ -87,11 +108,16 @@ impl Sink {
             drained: Instant::now(),
             waker: None,
             behind: false,
+            blocked: None,
+            disturbed: false,
+            unblocking: VecDeque::new(),
+            alarm: None,
+            given_up: 0,
             starting_monitor: false,
             input: 0,
             accounted: 0,
         };
-        Rc::new(Self { inner: RefCell::new(inner), worker })
+        Rc::new(Self { info, inner: RefCell::new(inner), worker })
     }
 
     pub fn inner(&self) -> RefMut<'_, Inner> {
@@ -102,6 +128,7 @@ impl Sink {
         let mut inner = self.inner.borrow_mut();
         if !inner.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
             inner.waker = Some(waker.clone());
+            self.info.reach_by(waker);
         }
     }
 
@@ -117,6 +144,35 @@ impl Sink {
     pub fn wake(&self) {
         if let Some(waker) = &self.inner.borrow().waker {
             waker.wake_by_ref();
+        }
+    }
+
+    /// CLIENT UNBLOCK where the server cannot do it: the command is answered here, and its lane, which the
+    /// caller gives up, is not listened to any more. `false` if that is not possible, because something
+    /// else hangs on the lane.
+    pub fn unblock_here(&self, how: Unblock) -> bool {
+        let mut guard = self.inner.borrow_mut();
+        let inner = &mut *guard;
+        let Some(seq) = inner.blocked.filter(|_| inner.queue.waiting() == 1 && !inner.session.holds_lane()) else {
+            return false;
+        };
+        let proto = inner.session.proto;
+        inner.start_clock();
+        let outcome = inner.queue.fill(seq, true, |out| match how {
+            Unblock::Timeout => encode::null_array(out, proto),
+            Unblock::Error => encode::error(out, "UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        });
+        inner.given_up = seq + 1;
+        self.note_answered(inner, seq);
+        self.taken(guard, outcome);
+        true
+    }
+
+    /// The request `seq` has its answer. What hung on it?
+    fn note_answered(&self, inner: &mut Inner, seq: u64) {
+        if inner.blocked == Some(seq) {
+            inner.blocked = None;
+            inner.disturbed |= self.info.unblocked();
         }
     }
 
@@ -186,20 +242,22 @@ impl Inner {
     }
 
     /// A reply to SUBSCRIBE or its like: what is subscribed now?
-    fn note_subscription(&mut self, seq: u64, frame: &[u8], last: bool) {
-        let Some(asked) = self.subscribing.front().filter(|asked| asked.seq == seq) else { return };
+    /// `true` if it was such a reply.
+    fn note_subscription(&mut self, seq: u64, frame: &[u8], last: bool) -> bool {
+        let Some(asked) = self.subscribing.front().filter(|asked| asked.seq == seq) else { return false };
         if let (PushKind::Confirmation(kind), Some(channel)) = (push_kind(frame), confirmed_channel(frame)) {
             use Confirmation::{PSubscribe, SSubscribe, Subscribe};
             if matches!(kind, Subscribe | PSubscribe | SSubscribe) && !asked.names.contains(channel) {
                 tracing::error!(target: "waxseal::server", "the upstream confirmed a channel that was not asked for; the client is cut");
                 self.end_with(End::Order);
-                return;
+                return true;
             }
             self.session.subscriptions.confirm(kind, channel);
         }
         if last {
             self.end_subscribing(seq);
         }
+        true
     }
 
     fn end_subscribing(&mut self, seq: u64) {
@@ -217,10 +275,27 @@ impl Downstream for Sink {
         if inner.end.is_some() {
             return;
         }
+        if seq < inner.given_up {
+            return;
+        }
         inner.start_clock();
-        inner.note_subscription(seq, frame, last);
+        if last {
+            self.note_answered(inner, seq);
+        }
+        if inner.note_subscription(seq, frame, last) {
+            self.info.confirm(&inner.session);
+        }
         if std::mem::take(&mut inner.starting_monitor) && frame.first() == Some(&b'-') {
             inner.session.monitoring = false;
+            self.info.confirm(&inner.session);
+        }
+        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
+            let refused = frame.first() == Some(&b'-');
+            if let Some(unblocking) = inner.unblocking.pop_front().filter(|_| refused) {
+                unblocking.target.order(|orders| orders.unblock = Some(unblocking.how));
+                let outcome = inner.queue.fill(seq, true, |out| encode::int(out, 1));
+                return self.taken(guard, outcome);
+            }
         }
         if plan.is_broken_by(frame) {
             if frame.first() == Some(&b'-') {
@@ -235,6 +310,7 @@ impl Downstream for Sink {
             && frame.first() == Some(&b'+')
         {
             inner.session.db = db;
+            self.info.confirm(&inner.session);
         }
         let proto = inner.session.proto;
         let outcome = inner.queue.fill(seq, last, |out| {
@@ -245,10 +321,13 @@ impl Downstream for Sink {
 
     fn piece(&self, seq: u64, bytes: &[u8], last: bool) {
         let mut inner = self.inner.borrow_mut();
-        if inner.end.is_some() {
+        if inner.end.is_some() || seq < inner.given_up {
             return;
         }
         inner.start_clock();
+        if last {
+            self.note_answered(&mut inner, seq);
+        }
         let outcome = inner.queue.fill(seq, last, |out| out.extend_from_slice(bytes));
         self.taken(inner, outcome);
     }
@@ -277,11 +356,15 @@ impl Downstream for Sink {
 
     fn failed(&self, seq: u64, failure: &Failure) {
         let mut inner = self.inner.borrow_mut();
-        if inner.end.is_some() {
+        if inner.end.is_some() || seq < inner.given_up {
             return;
         }
         inner.start_clock();
         inner.end_subscribing(seq);
+        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
+            inner.unblocking.pop_front();
+        }
+        self.note_answered(&mut inner, seq);
         inner.session.selecting = None;
         inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
         let outcome = match failure {

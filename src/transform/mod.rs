@@ -7,6 +7,7 @@
 //! Must never: let a value of a protected key reach a [`Wire`] unsealed; hand on a reply that its
 //! plan does not describe.
 
+mod commands;
 mod info;
 mod open;
 mod plan;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use bytes::BytesMut;
 
+use super::commands::Question;
 use super::plan::{Names, Owned, ReplyPlan};
 use super::shape::Where;
 use super::{Transform, info};
@@ -63,13 +64,24 @@ impl Transform {
 
     /// Opens the next value of the walk, by `plan`.
     fn open_next(&mut self, plan: &ReplyPlan, walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {
+        if let ReplyPlan::Commands(question) = plan {
+            let reply = walk.skip_value().ok_or(OpenFailure::Shape)?;
+            if Question::is_open(reply) {
+                question.answer(proto, out);
+            } else {
+                raw(reply, out);
+            }
+            return Ok(());
+        }
         if is_error(walk) {
             // The server's own errors concern no value.
             raw(walk.skip_value().ok_or(OpenFailure::Shape)?, out);
             return Ok(());
         }
         match plan {
-            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released => pass(walk, out),
+            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released | ReplyPlan::Commands(_) => {
+                pass(walk, out)
+            }
             ReplyPlan::Replace(bytes) => {
                 walk.skip_value().ok_or(OpenFailure::Shape)?;
                 out.extend_from_slice(bytes);

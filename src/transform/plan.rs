@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::commands::Question;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules;
@@ -26,6 +27,8 @@ pub enum ReplyPlan {
     FieldMapValues(Owned),
     /// INFO, whose topology the client must not follow.
     Info,
+    /// COMMAND, answered from the table if the server has no answer.
+    Commands(Question),
     /// The answer to MULTI: anything but OK means that what follows runs outside of a transaction.
     Started,
     /// The answer to a command inside MULTI: QUEUED, or the server's refusal.
@@ -81,6 +84,7 @@ impl ReplyPlan {
             Self::OfKeys(keys, _) => keys.iter().map(|(key, _)| 2 * key.len() + 128).sum(),
             Self::Field(_, field) => field.len(),
             Self::Replace(bytes) => bytes.len(),
+            Self::Commands(question) => question.weight(),
             _ => 0,
         };
         more + size_of::<Self>()

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::commands::Question;
 use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire};
 use crate::command::{Args, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
@@ -22,6 +23,9 @@ impl Transform {
             wire.buffer().extend_from_slice(request.bytes());
             return Ok(match request.spec().map(|s| &s.reply) {
                 Some(Reply::Info) => ReplyPlan::Info,
+                _ if request.container().is_some_and(|c| c.name == "command") => {
+                    Question::of(request).map_or(ReplyPlan::Raw, ReplyPlan::Commands)
+                }
                 _ => ReplyPlan::Raw,
             });
         }

@@ -13,13 +13,22 @@ const KEEP_CAPACITY: usize = 64 * 1024;
 #[derive(Default)]
 pub struct Wire(BytesMut);
 
-/// Commands that the sidecar sends on its own account. Each is documented by Upstash.
+/// Commands that the sidecar sends on its own account. Each is documented by Upstash, but for
+/// UNBLOCK, whose refusal is expected.
 #[derive(Clone, Copy)]
 pub enum Control<'a> {
-    Hello { version: u8, auth: Option<(&'a str, &'a str)> },
+    Hello {
+        version: u8,
+        auth: Option<(&'a str, &'a str)>,
+    },
     Select(u32),
     Ping,
     Discard,
+    /// CLIENT UNBLOCK of a connection of ours.
+    Unblock {
+        connection: u64,
+        error: bool,
+    },
 }
 
 impl Wire {
@@ -71,6 +80,10 @@ impl Wire {
             }
             Control::Ping => encode::command(&mut self.0, &[b"PING"]),
             Control::Discard => encode::command(&mut self.0, &[b"DISCARD"]),
+            Control::Unblock { connection, error } => {
+                let how: &[u8] = if error { b"ERROR" } else { b"TIMEOUT" };
+                encode::command(&mut self.0, &[b"CLIENT", b"UNBLOCK", connection.to_string().as_bytes(), how]);
+            }
         }
     }
 

@@ -22,6 +22,8 @@ const MAX_QUOTE: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
     pub version: Option<String>,
+    /// The server's number of this connection, for CLIENT UNBLOCK.
+    pub id: Option<u64>,
 }
 
 pub(super) async fn shake(stream: &mut Stream, endpoint: &Endpoint, key: LaneKey) -> Result<Greeting, Unavailable> {
@@ -46,7 +48,7 @@ pub(super) async fn shake(stream: &mut Stream, endpoint: &Endpoint, key: LaneKey
     if let Some(error) = error_text(&hello) {
         return Err(login_refused(endpoint, &error));
     }
-    let greeting = Greeting { version: version_of(&hello, key.proto) };
+    let greeting = Greeting { version: version_of(&hello, key.proto), id: id_of(&hello, key.proto) };
     if key.db != 0 {
         let select = replies.next(stream, endpoint).await?;
         if let Some(error) = error_text(&select) {
@@ -132,15 +134,25 @@ fn login_refused(endpoint: &Endpoint, error: &str) -> Unavailable {
     Unavailable::new(fault, format!("{} said: {said}", endpoint.address()))
 }
 
-/// HELLO answers with a map; RESP2 has it flat.
 fn version_of(hello: &[u8], proto: Proto) -> Option<String> {
-    let is_version = |name: &BytesFrame| name.as_bytes() == Some(b"version");
-    let version = match codec::decode(hello, proto)? {
-        BytesFrame::Map { data, .. } => data.into_iter().find(|(name, _)| is_version(name))?.1,
-        BytesFrame::Array { data, .. } => data.chunks_exact(2).find(|pair| is_version(&pair[0]))?[1].clone(),
-        _ => return None,
-    };
-    std::str::from_utf8(version.as_bytes()?).ok().map(str::to_owned)
+    std::str::from_utf8(field(hello, proto, b"version")?.as_bytes()?).ok().map(str::to_owned)
+}
+
+fn id_of(hello: &[u8], proto: Proto) -> Option<u64> {
+    match field(hello, proto, b"id")? {
+        BytesFrame::Number { data, .. } => u64::try_from(data).ok(),
+        _ => None,
+    }
+}
+
+/// HELLO answers with a map; RESP2 has it flat.
+fn field(hello: &[u8], proto: Proto, wanted: &[u8]) -> Option<BytesFrame> {
+    let is_wanted = |name: &BytesFrame| name.as_bytes() == Some(wanted);
+    match codec::decode(hello, proto)? {
+        BytesFrame::Map { data, .. } => data.into_iter().find(|(name, _)| is_wanted(name)).map(|(_, value)| value),
+        BytesFrame::Array { data, .. } => data.chunks_exact(2).find(|pair| is_wanted(&pair[0])).map(|p| p[1].clone()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -177,11 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_found_in_both_protocols() {
-        let pairs = b"$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:2\r\n$7\r\nmodules\r\n*0\r\n";
-        for (header, proto) in [(&b"*8\r\n"[..], Proto::Resp2), (b"%4\r\n", Proto::Resp3)] {
+    fn version_and_id_are_found_in_both_protocols() {
+        let pairs = b"$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:17\r\n$7\r\nmodules\r\n*0\r\n";
+        for (header, proto) in [(&b"*10\r\n"[..], Proto::Resp2), (b"%5\r\n", Proto::Resp3)] {
             let hello = [header, &pairs[..]].concat();
             assert_eq!(version_of(&hello, proto).as_deref(), Some("7.0.15"));
+            assert_eq!(id_of(&hello, proto), Some(17));
         }
     }
 

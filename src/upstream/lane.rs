@@ -7,6 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -106,6 +108,9 @@ pub(super) enum Closing {
 pub struct Lane {
     pub key: LaneKey,
     pub usage: LaneUse,
+    /// The server's number of this connection; 0 until it is made, [`Self::NO_NUMBER`] if the server tells
+    /// none. Other workers read it.
+    pub server_id: Arc<AtomicU64>,
     pub(super) owner: RefCell<Option<Weak<dyn Downstream>>>,
     /// Since when a pinned lane belongs to nobody.
     pub(super) unused_since: Cell<Option<Instant>>,
@@ -113,10 +118,13 @@ pub struct Lane {
 }
 
 impl Lane {
+    pub const NO_NUMBER: u64 = u64::MAX;
+
     pub(super) fn new(key: LaneKey, usage: LaneUse) -> Rc<Self> {
         Rc::new(Self {
             key,
             usage,
+            server_id: Arc::default(),
             owner: RefCell::new(None),
             unused_since: Cell::new(None),
             state: RefCell::new(State {

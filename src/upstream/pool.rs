@@ -205,6 +205,7 @@ impl Pool {
         if greeting.version.is_some() {
             *self.version.borrow_mut() = greeting.version;
         }
+        lane.server_id.store(greeting.id.unwrap_or(Lane::NO_NUMBER), Ordering::Release);
         lane.set_ready();
         let (stream, why) = drive::run(lane.clone(), stream, self.endpoint.address()).await;
         let lived = lane.age();
