@@ -180,8 +180,10 @@ fn redis_crate(query: &str) {
     .expect("WATCH, MULTI, EXEC");
     assert_eq!(swapped, (secret("b"), secret("a")));
 
-    let refused: redis::RedisResult<i64> = connection.append("session:a", secret("more"));
-    assert!(refused.expect_err("APPEND is refused").to_string().contains("WAXSEAL"));
+    let length: usize = connection.append("session:a", secret("more")).expect("APPEND");
+    assert_eq!(length, secret("b").len() + secret("more").len());
+    let refused: redis::RedisResult<i64> = connection.lrem("session:l", 1, secret("more"));
+    assert!(refused.expect_err("LREM is refused").to_string().contains("WAXSEAL"));
 
     redis_crate_asynchronous(&client);
     house.finish();
@@ -218,10 +220,6 @@ fn refused_commands_never_reach_the_database() {
     house.tap.clear();
     let marked = secret("refused");
     let commands: &[&[&[u8]]] = &[
-        &[b"APPEND", b"session:r", &marked],
-        &[b"append", b"session:r", &marked],
-        &[b"SETRANGE", b"session:r", b"0", &marked],
-        &[b"INCR", b"session:r"],
         &[b"LREM", b"session:l", b"1", &marked],
         &[b"LPOS", b"session:l", &marked],
         &[b"LMOVE", b"session:l", b"open:l", b"LEFT", b"LEFT"],
@@ -243,7 +241,6 @@ fn refused_commands_never_reach_the_database() {
         &[b"XADD", b"session:x", b"WHAT", b"*", b"f", &marked],
         &[b"XINFO", b"STREAM", b"session:x"],
         &[b"PFADD", b"session:h", &marked],
-        &[b"BITFIELD", b"session:r", b"GET", b"u8", b"0"],
         &[b"RESTORE", b"session:r2", b"0", &marked],
         &[b"RENAME", b"session:r", b"open:r"],
         &[b"RENAME", b"open:r", b"session:r"],
@@ -254,7 +251,6 @@ fn refused_commands_never_reach_the_database() {
         &[b"EVAL", b"return redis.call('SET', KEYS[1], ARGV[1])", b"01", b"session:e", &marked],
         &[b"SET", b"session:r", &marked, b"IFEQ", &marked],
         &[b"SET", b"session:r", &marked, b"SOMETHING", b"NEW"],
-        &[b"HINCRBY", b"user:r", b"f", b"1"],
         &[b"NOSUCHCOMMAND", b"session:r", &marked],
         &[b"SYNC"],
         &[b"PSYNC", b"?", b"-1"],

@@ -123,6 +123,9 @@ fn on_rule(row: &Spec) -> String {
             format!("refused as soon as there is any rule: [{0}](#{0})", reason.code())
         }
         Verdict::Refuse(reason) => format!("refused: [{0}](#{0})", reason.code()),
+        Verdict::Emulate(_) => {
+            "read, changed by Waxseal and written back if it is still the same; not inside MULTI".to_owned()
+        }
         Verdict::Seal(grammar) => sealed(row, grammar),
         Verdict::Together(grammar) => {
             let sealed = sealed(row, grammar);
@@ -156,6 +159,7 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
     };
     let reply = match row.reply {
         Reply::Raw | Reply::Info => None,
+        Reply::Computed(_) => Some("worked out by Waxseal on the decrypted value"),
         Reply::FieldMapValues => Some("decrypts the reply, asked as HGETALL"),
         _ => Some("decrypts the reply"),
     };

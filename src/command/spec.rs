@@ -269,8 +269,69 @@ pub enum Reply {
     ValuePerFieldAtStart,
     /// Values alone: asked as HGETALL, because a value opens only with its field.
     FieldMapValues,
+    /// The whole value is asked for, and this is worked out here: STRLEN, GETRANGE.
+    Computed(Computed),
     /// INFO: the replication section is rewritten.
     Info,
+}
+
+/// What is worked out on a value that was read and opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Computed {
+    /// STRLEN.
+    Length,
+    /// HSTRLEN.
+    FieldLength,
+    /// GETRANGE, SUBSTR.
+    Range,
+    /// GETBIT.
+    Bit,
+    /// BITCOUNT.
+    BitCount,
+    /// BITPOS.
+    BitPosition,
+    /// BITFIELD_RO.
+    BitFields,
+}
+
+impl Computed {
+    /// Is the value that of a hash field, named at 2? Else it is the key's.
+    #[must_use]
+    pub const fn of_a_field(self) -> bool {
+        matches!(self, Self::FieldLength)
+    }
+}
+
+/// How a command changes one value: it is read and opened, changed here, sealed, and written if it is
+/// still the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// APPEND.
+    Append,
+    /// SETRANGE.
+    SetRange,
+    /// INCR, DECR: by one, up or down.
+    Step(i64),
+    /// INCRBY, DECRBY: by the argument at 2, up or down.
+    By { negative: bool },
+    /// INCRBYFLOAT.
+    ByFloat,
+    /// HINCRBY.
+    FieldBy,
+    /// HINCRBYFLOAT.
+    FieldByFloat,
+    /// SETBIT.
+    Bit,
+    /// BITFIELD.
+    BitFields,
+}
+
+impl Change {
+    /// Is the value that of a hash field, named at 2? Else it is the key's.
+    #[must_use]
+    pub const fn of_a_field(self) -> bool {
+        matches!(self, Self::FieldBy | Self::FieldByFloat)
+    }
 }
 
 /// What happens on a key under a rule.
@@ -283,6 +344,8 @@ pub enum Verdict {
     /// The same, but only where all keys live under one derived key; else values would have to be
     /// sealed anew on their way from one to the other.
     Together(super::Grammar),
+    /// Carried out here, in more than one step.
+    Emulate(Change),
     /// Refused.
     Refuse(super::Reason),
 }

@@ -198,8 +198,8 @@ fn warn(sources: &mut Sources<'_>, rules: &[EncryptRule]) {
         }
         let later = rules.len() - at - 1;
         let mut text = format!(
-            "rule '{}' covers every key, also those of counters, queues, locks and scripts; commands \
-             that compute on values are refused there",
+            "rule '{}' covers every key, also those of queues, locks and scripts; what cannot be done \
+             on encrypted values is refused there",
             rule.id
         );
         if later > 0 && rule.except.is_empty() {

@@ -370,8 +370,8 @@ fn a_keyring_that_others_can_read_is_warned_of() {
             "[upstream] url: has a password in a file that is open to other users (mode 0644): chmod 600",
             "[keyring] file: the file is open to other users (mode 0644); whoever reads it can read \
              every value: chmod 600",
-            "[[encrypt]]: rule 'all' covers every key, also those of counters, queues, locks and \
-             scripts; commands that compute on values are refused there",
+            "[[encrypt]]: rule 'all' covers every key, also those of queues, locks and scripts; \
+             what cannot be done on encrypted values is refused there",
         ]
     );
 }

@@ -50,6 +50,10 @@ pub enum Refusal {
     RateLimited(RateLimited),
     /// Redis's own words for a request that Redis would refuse as well.
     Redis(String),
+    /// Takes several steps, which a transaction has no room for.
+    InTransaction {
+        command: &'static str,
+    },
     /// Compares a plaintext argument with what the server stores.
     ComparesValue {
         command: &'static str,
@@ -65,6 +69,13 @@ pub enum Refusal {
     TooLarge,
     /// Too many values or members in one command.
     TooManyValues,
+}
+
+impl Refusal {
+    #[must_use]
+    pub fn wrong_arity(command: &str) -> Self {
+        Self::Redis(format!("ERR wrong number of arguments for '{command}' command"))
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -131,6 +142,12 @@ impl fmt::Display for Refusal {
                 f,
                 "WAXSEAL COMMAND_REFUSED {} with this option would have the database compare values or members, of which it \
                  has only ciphertext. Read them and compare in the application, in WATCH and MULTI if others write too",
+                upper(command)
+            ),
+            Self::InTransaction { command } => write!(
+                f,
+                "WAXSEAL COMMAND_REFUSED {} computes on an encrypted value, which takes several steps and is not possible inside \
+                 MULTI yet. Send it outside of the transaction, or use WATCH, GET and SET",
                 upper(command)
             ),
             Self::Seal(why) => write!(f, "WAXSEAL SEAL_FAILED the value was not stored: {why}"),

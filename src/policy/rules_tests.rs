@@ -84,7 +84,9 @@ fn ten_thousand_patterns_are_not_scanned() {
         std::hint::black_box(hits);
         start.elapsed()
     };
-    let (single, all) = (time(&one), time(&many));
+    // The fastest of several: others may need the processor, too.
+    let fastest = |rules: &RuleSet| (0..7).map(|_| time(rules)).min().unwrap_or_default();
+    let (single, all) = (fastest(&one), fastest(&many));
     eprintln!("20,000 look-ups: 1 pattern {single:?}, 10,000 patterns {all:?}");
     // A scan would be thousands of times slower; the margin leaves room for a busy machine.
     assert!(all < single * 100, "{single:?} against {all:?}");

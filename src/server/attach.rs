@@ -64,7 +64,11 @@ impl Desk {
         let (waiting, holds, subscribed) = {
             let inner = self.sink.inner();
             let session = &inner.session;
-            (inner.queue.waiting(), session.holds_lane(), session.subscriptions.hold_lane())
+            (
+                inner.queue.waiting().saturating_sub(self.own_places),
+                session.holds_lane(),
+                session.subscriptions.hold_lane(),
+            )
         };
         if let (Attached::Alone { pinned, .. }, false) = (&self.attached, subscribed) {
             // Without a subscription, arrays are replies again.

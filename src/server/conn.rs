@@ -105,6 +105,7 @@ impl Conn {
                 Ok(progress) => progress,
                 Err(_) => return Poll::Ready(End::Client),
             };
+            progress |= self.desk.advance_emulation();
             progress |= self.backlog();
             match self.read(cx) {
                 Ok(more) => progress |= more,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::attach::Attached;
+use super::emulate::Course;
 use super::sink::Sink;
 use super::worker::Worker;
 use crate::client::{Entry, Tx};
@@ -47,6 +48,10 @@ pub(super) struct Desk {
     pub charged: bool,
     /// The client has closed its sending side and may be gone.
     pub leaving: bool,
+    /// An emulated command that is under way. What follows it waits.
+    pub course: Option<Box<Course>>,
+    /// Places in the queue of replies that do not keep the client from changing lanes.
+    pub own_places: usize,
     /// The name of the last request's row, for CLIENT LIST.
     pub last_command: &'static str,
 }
@@ -64,6 +69,8 @@ impl Desk {
             limiter,
             charged: false,
             leaving: false,
+            course: None,
+            own_places: 0,
             last_command: "",
         }
     }
@@ -123,6 +130,8 @@ impl Desk {
 
     /// Has the lane, or the transaction that is being gathered, as much as it may have?
     pub fn is_held_up(&self) -> bool {
-        self.block_is_full() || self.attached.lane().is_some_and(|lane| lane.holds_up(|| self.sink.waker()))
+        self.course.is_some()
+            || self.block_is_full()
+            || self.attached.lane().is_some_and(|lane| lane.holds_up(|| self.sink.waker()))
     }
 }

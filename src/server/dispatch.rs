@@ -138,6 +138,9 @@ impl Desk {
                 self.sink.inner().session.queued_writes |= may_write(request);
                 return Ok(());
             }
+            if self.begin_emulation(&admitted, need)? {
+                return Ok(());
+            }
             let lane = self.attach(need)?;
             let seq = self.sink.inner().queue.next_seq();
             lane.send(&self.owner, seq, Frames::One, |wire| worker.transform.borrow_mut().seal(&admitted, wire))?;

@@ -8,6 +8,7 @@ mod attach;
 mod conn;
 mod desk;
 mod dispatch;
+mod emulate;
 mod listen;
 mod local;
 mod multi;

@@ -99,7 +99,7 @@ impl Desk {
 
 impl Sink {
     /// Has the client's task look again then, or earlier.
-    fn wake_at(self: &Rc<Self>, at: Instant) {
+    pub(super) fn wake_at(self: &Rc<Self>, at: Instant) {
         if self.inner().alarm.is_some_and(|alarm| alarm <= at) {
             return;
         }

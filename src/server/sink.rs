@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
@@ -166,6 +166,17 @@ impl Sink {
         self.note_answered(inner, seq);
         self.taken(guard, outcome);
         true
+    }
+
+    /// An answer that was worked out here, in the place of one from upstream.
+    pub fn answer(&self, seq: u64, write: impl FnOnce(&mut BytesMut)) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.end.is_some() {
+            return;
+        }
+        inner.start_clock();
+        let outcome = inner.queue.fill(seq, true, write);
+        self.taken(inner, outcome);
     }
 
     /// The request `seq` has its answer. What hung on it?

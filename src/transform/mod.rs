@@ -8,6 +8,8 @@
 //! plan does not describe.
 
 mod commands;
+mod compute;
+mod emulate;
 mod info;
 mod open;
 mod plan;
@@ -20,9 +22,13 @@ mod wire;
 
 use std::sync::Arc;
 
-use crate::crypto::Cipher;
-use crate::policy::Policy;
+use bytes::{Bytes, BytesMut};
 
+use crate::crypto::{Cipher, OVERHEAD, Place};
+use crate::policy::{Policy, Refusal};
+use open::OpenFailure;
+
+pub use emulate::{Emulation, Turn};
 pub use plan::{Owned, ReplyPlan};
 pub use push::{Confirmation, Message, PushKind, confirmed_channel, push_kind};
 pub use wire::{Control, Wire};
@@ -42,5 +48,23 @@ impl Transform {
 
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// One value for itself, opened.
+    fn open_value(&mut self, place: &Place<'_>, sealed: &[u8]) -> Result<BytesMut, OpenFailure> {
+        let mut plain = BytesMut::with_capacity(sealed.len());
+        self.cipher.as_mut().ok_or(OpenFailure::Shape)?.open(place, sealed, &mut plain)?;
+        Ok(plain)
+    }
+
+    /// One value for itself, sealed in random mode.
+    fn seal_value(&mut self, place: &Place<'_>, value: &[u8]) -> Result<Bytes, Refusal> {
+        if value.len() + OVERHEAD > self.max_bulk {
+            return Err(Refusal::TooLarge);
+        }
+        let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
+        let mut sealed = BytesMut::with_capacity(value.len() + OVERHEAD);
+        cipher.seal(place, value, &mut sealed).map_err(|e| Refusal::Seal(e.to_string()))?;
+        Ok(sealed.freeze())
     }
 }

@@ -50,7 +50,9 @@ impl Transform {
     /// Appends what the client gets for `frame`, one complete reply, to `out`.
     pub fn open(&mut self, plan: &ReplyPlan, frame: &[u8], proto: Proto, out: &mut BytesMut) {
         match plan {
-            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released => return raw(frame, out),
+            ReplyPlan::Raw | ReplyPlan::Step | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released => {
+                return raw(frame, out);
+            }
             ReplyPlan::Replace(bytes) => return out.extend_from_slice(bytes),
             _ => {}
         }
@@ -79,9 +81,12 @@ impl Transform {
             return Ok(());
         }
         match plan {
-            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released | ReplyPlan::Commands(_) => {
-                pass(walk, out)
-            }
+            ReplyPlan::Raw
+            | ReplyPlan::Step
+            | ReplyPlan::Started
+            | ReplyPlan::Queued
+            | ReplyPlan::Released
+            | ReplyPlan::Commands(_) => pass(walk, out),
             ReplyPlan::Replace(bytes) => {
                 walk.skip_value().ok_or(OpenFailure::Shape)?;
                 out.extend_from_slice(bytes);
@@ -93,6 +98,15 @@ impl Transform {
             ReplyPlan::Values(scopes) => self.values(walk, scopes, proto, out),
             ReplyPlan::Fields(scope, fields) => self.fields(walk, scope, fields, proto, out),
             ReplyPlan::FieldMapValues(scope) => self.values_of_fields(walk, scope, out),
+            ReplyPlan::Computed(scope, field, reading) => {
+                let value = match walk.next() {
+                    Some(Token::Bulk(sealed)) => Some(self.open_value(&scope.value(field.as_deref()), sealed)?),
+                    Some(Token::Null) => None,
+                    _ => return Err(OpenFailure::Shape),
+                };
+                reading.answer(value.as_deref()).write(proto, out);
+                Ok(())
+            }
             ReplyPlan::Info => info::without_topology(walk, out).ok_or(OpenFailure::Shape),
             ReplyPlan::Exec(plans) => self.exec(walk, plans, proto, out),
         }
@@ -227,7 +241,7 @@ fn array_of(walk: &mut Walker<'_>, items: usize, out: &mut BytesMut) -> Opened {
 
 /// A frame that no rule touches. Errors that would send the client to another address are replaced:
 /// following them would lead past the sidecar.
-fn raw(frame: &[u8], out: &mut BytesMut) {
+pub(super) fn raw(frame: &[u8], out: &mut BytesMut) {
     if matches!(frame.first(), Some(b'-' | b'!')) && redirects(frame) {
         tracing::warn!(target: "waxseal::open", "the upstream answered with a redirection; clusters are not supported");
         return encode::error(

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::commands::Question;
+use super::compute::Reading;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules;
@@ -25,6 +26,10 @@ pub enum ReplyPlan {
     Fields(Owned, Names),
     /// Fields and values, of which the client asked for the values only (HVALS).
     FieldMapValues(Owned),
+    /// The value of a key, or of its field, on which this is worked out for the client (STRLEN).
+    Computed(Owned, Option<Bytes>, Reading),
+    /// A step of an emulated command; whoever sent it looks at the reply.
+    Step,
     /// INFO, whose topology the client must not follow.
     Info,
     /// COMMAND, answered from the table if the server has no answer.

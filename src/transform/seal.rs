@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::commands::Question;
+use super::compute::Reading;
 use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire};
 use crate::command::{Args, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
@@ -57,9 +58,12 @@ impl Transform {
                     return Err(wrong_arity(spec));
                 }
                 let form = understand(spec, *grammar, request.args())?;
+                let plan = self.reply_plan(spec, &form, admitted)?;
                 self.write_sealed(spec, &form, admitted, out)?;
-                Ok(self.reply_plan(spec, &form, admitted))
+                Ok(plan)
             }
+            // Carried out in steps, by whoever asked for them first; there is no one request that does it.
+            Verdict::Emulate(_) => Err(Refusal::InTransaction { command: spec.name }),
             // Refused on admission already; said again because this is the last gate.
             Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
         }
@@ -78,6 +82,12 @@ impl Transform {
             // The values alone do not say to which field each belongs, and the field is authenticated.
             let key = args.get(1).ok_or_else(|| wrong_arity(spec))?;
             encode::command(out, &[b"HGETALL", key]);
+            return Ok(());
+        }
+        if let Reply::Computed(computed) = spec.reply {
+            let name: &[u8] = if computed.of_a_field() { b"HGET" } else { b"GET" };
+            let words = [Some(name), args.get(1), args.get(2).filter(|_| computed.of_a_field())];
+            encode::command(out, &words.into_iter().flatten().collect::<Vec<_>>());
             return Ok(());
         }
         if matches!(spec.values, Values::None) {
@@ -120,7 +130,7 @@ impl Transform {
         Ok(())
     }
 
-    fn reply_plan(&self, spec: &'static Spec, form: &Form, admitted: &Admitted<'_>) -> ReplyPlan {
+    fn reply_plan(&self, spec: &'static Spec, form: &Form, admitted: &Admitted<'_>) -> Result<ReplyPlan, Refusal> {
         let args = admitted.request().args();
         let rules = self.policy.rules.rules();
         let owned = |hit: &KeyHit| -> Option<Owned> {
@@ -145,8 +155,13 @@ impl Transform {
         // Commands on fields have one key; where no rule covers it, nothing is opened.
         let fields =
             |from: usize| first().map(|key| ReplyPlan::Fields(key, Names::from(args, from))).unwrap_or_default();
-        match &spec.reply {
+        Ok(match &spec.reply {
             Reply::Raw => ReplyPlan::Raw,
+            Reply::Computed(computed) => {
+                let field = computed.of_a_field().then(|| args.get(2).map_or_else(Bytes::new, copy));
+                let reading = Reading::parse(*computed, args).map_err(|complaint| Refusal::Redis(complaint.into()))?;
+                first().map(|key| ReplyPlan::Computed(key, field, reading)).unwrap_or_default()
+            }
             Reply::Info => ReplyPlan::Info,
             Reply::Shaped(shape) => shaped(shape),
             Reply::Optional { marked, plain } => shaped(if form.marked { marked } else { plain }),
@@ -158,7 +173,7 @@ impl Transform {
             Reply::ValuePerField { from } => fields(usize::from(*from)),
             Reply::ValuePerFieldAtStart => fields(form.start),
             Reply::FieldMapValues => first().map(ReplyPlan::FieldMapValues).unwrap_or_default(),
-        }
+        })
     }
 }
 
@@ -230,7 +245,7 @@ fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<F
 }
 
 fn wrong_arity(spec: &Spec) -> Refusal {
-    Refusal::Redis(format!("ERR wrong number of arguments for '{}' command", spec.name))
+    Refusal::wrong_arity(spec.name)
 }
 
 fn hit_at(hits: &[KeyHit], position: usize) -> Option<&KeyHit> {

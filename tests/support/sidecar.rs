@@ -36,6 +36,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     pub lanes: Option<&'static str>,
     pub password: String,
+    /// A keyring that is there already.
+    pub keyring: Option<PathBuf>,
     /// Each pattern list becomes one rule: id and key patterns.
     pub rules: Vec<(&'static str, Vec<&'static str>)>,
     /// Whether scripts may run although any of them could touch a key that it does not declare.
@@ -67,6 +69,7 @@ impl Sidecar {
             ca: Some(upstream.certs.ca.clone()),
             lanes: None,
             password: PASSWORD.into(),
+            keyring: None,
             rules: vec![("sessions", vec!["session:*"]), ("users", vec!["user:*"])],
             trust_scripts: true,
             listen: String::new(),
@@ -75,7 +78,11 @@ impl Sidecar {
         change(&mut settings);
 
         let dir = TempDir::new().expect("temporary directory");
-        keygen(&dir.path().join("keyring.json"));
+        let keyring = dir.path().join("keyring.json");
+        match &settings.keyring {
+            Some(file) => drop(std::fs::copy(file, &keyring).expect("copy the keyring")),
+            None => keygen(&keyring),
+        }
         let port = free_port();
         let config = dir.path().join("waxseal.toml");
         std::fs::write(&config, toml(&settings, dir.path(), port)).expect("write configuration");

@@ -152,9 +152,10 @@ pub(super) fn hints(listen: SocketAddr, database: u16, place: &Place) -> String 
 As somebody who looks into the database itself:
   REDISCLI_AUTH=$(cat {password}) redis-cli --tls --cacert {ca} -p {database} GET session:43
 
-A command that would have to compute on encrypted text is refused, and says why; on other keys all work:
+Commands that compute work as before; what cannot be done on encrypted data is refused, and says why:
   {sidecar} APPEND session:43 x
   {sidecar} INCR page:views
+  {sidecar} LREM session:list 1 x
 
 Ctrl-C ends it and removes everything.
 ",

@@ -22,7 +22,7 @@ pub(super) use crate::command::Values::{
     At, FieldPairs, FieldValue, From, GroupedMembers, KeyPairs, KeyPairsToStart, MemberAtStart, Members, Message,
     PairsAtStart,
 };
-pub(super) use crate::command::{Reply, Shape, Spec, Word};
+pub(super) use crate::command::{Change, Computed, Reply, Shape, Spec, Word};
 
 use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict};
 
@@ -51,6 +51,16 @@ pub(super) const fn rewritten(reply: Reply) -> Treatment {
 
 pub(super) const fn refuse(reason: Reason) -> Treatment {
     Treatment(Verdict::Refuse(reason), Values::None, Reply::Raw)
+}
+
+/// The value is read, opened, changed here and written back.
+pub(super) const fn emulate(change: Change) -> Treatment {
+    Treatment(Verdict::Emulate(change), Values::None, Reply::Raw)
+}
+
+/// The value is read and opened, and the reply worked out here.
+pub(super) const fn computed(computed: Computed) -> Treatment {
+    Treatment(Verdict::Seal(Grammar::Fixed), Values::None, Reply::Computed(computed))
 }
 
 /// Seals values of the request; opens nothing.

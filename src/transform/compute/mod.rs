@@ -1,0 +1,55 @@
+//! What Redis works out on a string value, on plaintext: numbers, ranges, bits.
+//!
+//! Job: give the reply, and the new value if there is one, exactly as Redis does.
+//! Inputs: a command's arguments, the opened value or none. Outputs: [`Answer`], new plaintext.
+//! Must never: put a value or an argument into an error.
+
+mod bitfield;
+mod bits;
+mod change;
+mod float;
+mod number;
+mod reading;
+
+use bytes::BytesMut;
+
+use crate::resp::{Proto, encode};
+
+pub(super) use change::Changing;
+pub(super) use reading::Reading;
+
+/// Redis's own words for what is wrong with an argument or a value.
+pub(super) type Complaint = &'static str;
+
+pub(super) const NOT_AN_INTEGER: Complaint = "ERR value is not an integer or out of range";
+pub(super) const SYNTAX: Complaint = "ERR syntax error";
+const TOO_LONG: Complaint = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+/// Redis's default for proto-max-bulk-len; no string is longer.
+pub(super) const MAX_STRING: usize = 512 * 1024 * 1024;
+
+/// A reply that was worked out here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Int(i64),
+    Bulk(Vec<u8>),
+    /// BITFIELD: null where OVERFLOW FAIL held.
+    Ints(Vec<Option<i64>>),
+}
+
+impl Answer {
+    pub fn write(&self, proto: Proto, out: &mut BytesMut) {
+        match self {
+            Self::Int(n) => encode::int(out, *n),
+            Self::Bulk(bytes) => encode::bulk(out, bytes),
+            Self::Ints(all) => {
+                encode::array_header(out, all.len());
+                for one in all {
+                    match one {
+                        Some(n) => encode::int(out, *n),
+                        None => encode::null(out, proto),
+                    }
+                }
+            }
+        }
+    }
+}
