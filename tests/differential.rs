@@ -5,14 +5,10 @@
 
 mod support;
 
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use support::sidecar::Settings;
-use support::{Frame, MARKER, Raw, Sidecar, Tap, Upstream};
-use tempfile::TempDir;
+use support::{Frame, MARKER, Newer, Raw, Sidecar, Tap, Upstream};
 
 const STEPS: usize = 1500;
 /// So many keys, fields and members that commands meet.
@@ -350,17 +346,11 @@ fn run_in(scope: &str, kind: &str, templates: &[&str]) {
 
 /// The same with a newer server, without TLS on loopback. Skipped, aloud, where it is not installed.
 fn run_on(binary: &str, kind: &str, templates: &[&str]) {
-    let (Some(bare), Some(server)) = (Newer::start(binary), Newer::start(binary)) else {
-        return println!("SKIPPED: {binary} is not installed; `make setup` does it");
-    };
-    let unused = Upstream::prepare(&["127.0.0.1"]);
-    let sidecar = Sidecar::start_with(&unused, |settings| {
-        settings.url = format!("redis://default@127.0.0.1:{}", server.port);
-        everything(settings, "key");
-    });
-    let mut monitor = Raw::tcp(server.port);
+    let (Some(bare), Some(server)) = (Newer::start(binary), Newer::start(binary)) else { return };
+    let sidecar = server.sidecar(|settings| everything(settings, "key"));
+    let mut monitor = server.raw();
     monitor.run("MONITOR");
-    compare(kind, templates, || Raw::tcp(bare.port), || sidecar.connect());
+    compare(kind, templates, || bare.raw(), || sidecar.connect());
     let (seen, _) = monitor.drain(Duration::from_millis(200));
     assert!(seen.len() > 1000, "MONITOR saw nothing");
     assert!(!support::contains(&seen, MARKER.as_bytes()), "plaintext reached the database");
@@ -369,37 +359,6 @@ fn run_on(binary: &str, kind: &str, templates: &[&str]) {
 fn everything(settings: &mut Settings, scope: &str) {
     settings.rules.clear();
     settings.more = format!("[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\nscope = \"{scope}\"\n");
-}
-
-/// A server of a later version, ended with the test.
-struct Newer {
-    process: Child,
-    port: u16,
-    _dir: TempDir,
-}
-
-impl Newer {
-    fn start(binary: &str) -> Option<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin").join(binary);
-        let dir = TempDir::new().expect("temporary directory");
-        let port = support::free_port();
-        let process = Command::new(path)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .current_dir(dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
-        let newer = Self { process, port, _dir: dir };
-        support::wait_until("the server starts", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Some(newer)
-    }
-}
-
-impl Drop for Newer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn compare(kind: &str, templates: &[&str], bare: impl Fn() -> Raw, through: impl Fn() -> Raw) {

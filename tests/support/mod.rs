@@ -6,11 +6,13 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod certs;
+pub mod newer;
 pub mod raw;
 pub mod sidecar;
 pub mod tap;
 pub mod upstream;
 
+pub use newer::Newer;
 pub use raw::{Frame, Raw};
 pub use sidecar::Sidecar;
 pub use tap::Tap;
