@@ -162,6 +162,7 @@ impl Desk {
         if let Some(container) = request.container().filter(|c| c.lane == Lane::Local) {
             return Err(Hold::Refuse(match container.name {
                 "cluster" => "ERR This instance has cluster support disabled".into(),
+                "sentinel" => "ERR unknown command 'sentinel'".into(),
                 name => format!("ERR unknown subcommand of {}", name.to_ascii_uppercase()),
             }));
         }
