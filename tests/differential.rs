@@ -30,7 +30,7 @@ impl Dice {
         from[usize::try_from(self.roll(from.len() as u64)).unwrap()]
     }
 
-    /// Replaces each letter of the template by a word: K key, F field, M member, V value, N number, I index, S score.
+    /// Replaces each letter of the template by a word: K key, F field, M member, E element, V value, N number, I index, S score.
     fn fill(&mut self, template: &str, kind: &str) -> Vec<Vec<u8>> {
         template.split(' ').map(|word| self.word(word, kind)).collect()
     }
@@ -40,6 +40,8 @@ impl Dice {
             "K" => format!("{kind}:{}", self.roll(FEW)).into_bytes(),
             "F" => format!("field-{}", self.roll(FEW)).into_bytes(),
             "M" => format!("{MARKER}-member-{}", self.roll(FEW * 2)).into_bytes(),
+            // Few enough that no two of them fall together in a HyperLogLog, with which key whatever.
+            "E" => format!("{MARKER}-element-{}", self.roll(3)).into_bytes(),
             "V" => {
                 let mut value = format!("{MARKER}-{}-", self.roll(1000)).into_bytes();
                 let more = self.roll(40);
@@ -331,6 +333,23 @@ const BETWEEN_SORTED_SETS: &[&str] = &[
     "DEL K",
 ];
 
+const BETWEEN_HYPERLOGLOGS: &[&str] = &[
+    "PFADD K E",
+    "PFADD K E E",
+    "PFADD K",
+    "PFCOUNT K",
+    "PFCOUNT K K K",
+    "PFMERGE K K",
+    "PFMERGE K",
+    "PFMERGE K K K",
+    "RENAME K K",
+    "COPY K K REPLACE",
+    "EXISTS K",
+    "PFADD",
+    "PFCOUNT",
+    "DEL K",
+];
+
 fn run(kind: &str, templates: &[&str]) {
     run_in("key", kind, templates);
 }
@@ -440,6 +459,11 @@ fn between_sets_of_one_scope() {
 #[test]
 fn between_sorted_sets_of_one_scope() {
     run_in("rule", "zset", BETWEEN_SORTED_SETS);
+}
+
+#[test]
+fn between_hyperloglogs_of_one_scope() {
+    run_in("rule", "hll", BETWEEN_HYPERLOGLOGS);
 }
 
 #[test]

@@ -128,12 +128,12 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
     };
     line!(out, "     scope    {scope}");
     let (members, moves) = match source.scope {
-        Scope::Key => ("looks the same each time it is written to one key, never in two", "are refused"),
+        Scope::Key => ("looks the same each time it is written to one key, never in two", "are refused, and PFADD"),
         Scope::Tag => ("looks the same in all keys with the same {tag}", "run among these keys"),
         Scope::Rule => ("looks the same in all its keys", "run among its keys"),
     };
     line!(out, "     members  of sets, sorted sets and geo indexes: one {members}");
-    line!(out, "     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like {moves}");
+    line!(out, "     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like {moves}");
     let example = rule.patterns().iter().find_map(|pattern| {
         let key = pattern.example()?;
         let winner = rules.find(&key)?;
@@ -160,6 +160,7 @@ fn leaks(out: &mut String, config: &Config) {
     line!(out, "  - of a list: the number of its elements and their order");
     line!(out, "  - of a set: the number of its members, and which are equal, as said with each rule");
     line!(out, "  - of a sorted set or geo index: the same, and scores or coordinates");
+    line!(out, "  - of a HyperLogLog: how many elements it has counted");
     line!(out, "  - of a stream: ids, and the names of fields, groups and consumers");
     line!(out, "  - of a message: the channel's name");
     line!(out, "It can delete a value or put back an older one of the same place: freshness is not promised.");
@@ -246,14 +247,14 @@ Encrypted are the values of these keys; the first rule that matches counts:
      keys     a:*
      scope    key: each Redis key has a derived key of its own
      members  of sets, sorted sets and geo indexes: one looks the same each time it is written to one key, never in two
-     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like are refused
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like are refused, and PFADD
      example  a:1
 
   3. cli-2
      keys     a:b:*
      scope    key: each Redis key has a derived key of its own
      members  of sets, sorted sets and geo indexes: one looks the same each time it is written to one key, never in two
-     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like are refused
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like are refused, and PFADD
      example  a:b:1  goes to the earlier rule cli-1
 
 Everything else is stored in clear.
@@ -265,6 +266,7 @@ Of an encrypted value the database, its backups and its MONITOR still see:
   - of a list: the number of its elements and their order
   - of a set: the number of its members, and which are equal, as said with each rule
   - of a sorted set or geo index: the same, and scores or coordinates
+  - of a HyperLogLog: how many elements it has counted
   - of a stream: ids, and the names of fields, groups and consumers
   - of a message: the channel's name
 It can delete a value or put back an older one of the same place: freshness is not promised.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::{Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, groups, table};
+use super::{Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, When, groups, table};
 
 const INTRODUCTION: &str = "\
 # Commands
@@ -135,6 +135,14 @@ fn on_rule(row: &Spec) -> String {
                 Reason::MovesBetweenKeys.code()
             )
         }
+        Verdict::Only { when, grammar, reason } => {
+            let sealed = sealed(row, grammar);
+            let sealed = if sealed.is_empty() { "passes".to_owned() } else { sealed };
+            let asks = match when {
+                When::WideScope => "only under scope `tag` or `rule`, and between keys of one scope",
+            };
+            format!("{sealed}; {asks}, else refused: [{0}](#{0})", reason.code())
+        }
         Verdict::Pass => match (row.lane, row.keys, row.reply) {
             (Lane::Never(_), ..) => "refused".to_owned(),
             (_, _, Reply::Info) => "no key; the replication section is rewritten".to_owned(),
@@ -155,6 +163,7 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
         | Values::PairsAtStart
         | Values::KeyPairsToStart => Some("encrypts the values"),
         Values::Members { .. } | Values::GroupedMembers { .. } | Values::MemberAtStart => Some("encrypts the members"),
+        Values::Hashed { .. } => Some("replaces the elements by keyed hashes"),
         Values::Message { .. } => Some("encrypts the message"),
     };
     let reply = match row.reply {

@@ -12,6 +12,8 @@ pub enum Reason {
     NotYetSealed,
     /// The value would arrive under another key, where it does not open.
     MovesBetweenKeys,
+    /// What is stored cannot be sealed anew, so it must suit every key that it may come to.
+    NeedsWideScope,
     /// Code on the server sees ciphertext and could store plaintext.
     Script,
     /// An option that compares with the stored value: SET IFEQ.
@@ -29,10 +31,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ComputesOnValue,
         Self::NotYetSealed,
         Self::MovesBetweenKeys,
+        Self::NeedsWideScope,
         Self::Script,
         Self::ValueComparison,
         Self::ServerInternals,
@@ -49,6 +52,7 @@ impl Reason {
             Self::ComputesOnValue => "computes-on-value",
             Self::NotYetSealed => "not-yet-sealed",
             Self::MovesBetweenKeys => "moves-between-keys",
+            Self::NeedsWideScope => "needs-wide-scope",
             Self::Script => "script",
             Self::ValueComparison => "value-comparison",
             Self::ServerInternals => "server-internals",
@@ -67,6 +71,9 @@ impl Reason {
             Self::NotYetSealed => "this command, or the kind of data that it stores, is not encrypted by this version",
             Self::MovesBetweenKeys => {
                 "the value would come to lie under another key, where it must not open, or in clear"
+            }
+            Self::NeedsWideScope => {
+                "a HyperLogLog keeps only a keyed hash of each element, which under scope \"key\" would be of no use in another key for ever"
             }
             Self::Script => "a script runs in the database, where it sees ciphertext and may store plaintext",
             Self::ValueComparison => {
@@ -98,6 +105,9 @@ impl Reason {
             }
             Self::MovesBetweenKeys => {
                 "read the value and write it to the other key, give both keys one scope (`scope = \"tag\"` or `\"rule\"`), or exclude both with `except`"
+            }
+            Self::NeedsWideScope => {
+                "give the rule `scope = \"tag\"` or `\"rule\"`, count with SADD and SCARD, or exclude the key with `except`"
             }
             Self::Script => {
                 "send the commands themselves, in MULTI if they belong together, or exclude the key with `except`"

@@ -243,6 +243,10 @@ pub enum Values {
     },
     /// One, where the grammar says: GEOSEARCH FROMMEMBER.
     MemberAtStart,
+    /// All arguments from here on, of which only a keyed hash leaves: PFADD.
+    Hashed {
+        from: u8,
+    },
     /// One message to a channel: PUBLISH.
     Message {
         channel: u8,
@@ -346,6 +350,26 @@ pub enum Verdict {
     Together(super::Grammar),
     /// Carried out here, in more than one step.
     Emulate(Change),
+    /// Like `Together` if the rule is such that it can work, else refused.
+    Only { when: When, grammar: super::Grammar, reason: super::Reason },
     /// Refused.
     Refuse(super::Reason),
+}
+
+impl Verdict {
+    /// By what a request that is sealed or opened must be understood.
+    #[must_use]
+    pub const fn grammar(self) -> Option<super::Grammar> {
+        match self {
+            Self::Seal(grammar) | Self::Together(grammar) | Self::Only { grammar, .. } => Some(grammar),
+            Self::Pass | Self::Emulate(_) | Self::Refuse(_) => None,
+        }
+    }
+}
+
+/// What a command asks of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// A scope that several keys can share.
+    WideScope,
 }

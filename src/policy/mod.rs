@@ -17,8 +17,10 @@ pub use access::{Access, Scripts};
 pub use limit::{Limiter, RateLimited, TokenBucket};
 pub use refusal::Refusal;
 
-use crate::command::{Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Reason, Request, Spec, Verdict};
-use rules::{Rule, RuleSet};
+use crate::command::{
+    Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Reason, Request, Spec, Verdict, When,
+};
+use rules::{Rule, RuleSet, Scope};
 use script::{Library, Verdict as ScriptVerdict};
 
 /// Pub/sub channels on which the server itself reports key events: `__keyspace@0__:key` and
@@ -115,16 +117,16 @@ impl Policy {
             scratch.hits.push(KeyHit { position: channel.at, rule: rule.map(|r| r.index) });
         }
 
-        match (&spec.verdict, protected) {
-            (Verdict::Refuse(reason), Some(rule)) => {
-                return Err(Refusal::Command { command: spec.name, rule: rule.id.clone(), reason: *reason });
+        let refused = |rule: &Rule, reason| Refusal::Command { command: spec.name, rule: rule.id.clone(), reason };
+        match (spec.verdict, protected) {
+            (Verdict::Refuse(reason), Some(rule)) => return Err(refused(rule, reason)),
+            (Verdict::Only { when, reason, .. }, Some(rule)) if !allows(rule, when) => {
+                return Err(refused(rule, reason));
             }
-            (Verdict::Together(_), Some(rule)) if !self.share_a_scope(&request, &scratch.hits) => {
-                return Err(Refusal::Command {
-                    command: spec.name,
-                    rule: rule.id.clone(),
-                    reason: Reason::MovesBetweenKeys,
-                });
+            (Verdict::Together(_) | Verdict::Only { .. }, Some(rule))
+                if !self.share_a_scope(&request, &scratch.hits) =>
+            {
+                return Err(refused(rule, Reason::MovesBetweenKeys));
             }
             // Redis lets no script call one of these, so one test leaves all others out.
             (_, None)
@@ -206,5 +208,12 @@ impl Policy {
             return Err(Refusal::UnknownCommand);
         }
         Ok(Admitted { request, hits: &[], protected: false })
+    }
+}
+
+/// Is the rule such that a command which asks this of it can work?
+fn allows(rule: &Rule, when: When) -> bool {
+    match when {
+        When::WideScope => rule.scope != Scope::Key,
     }
 }

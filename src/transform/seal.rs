@@ -7,7 +7,7 @@ use super::compute::Reading;
 use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire};
 use crate::command::{Args, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
-use crate::crypto::{OVERHEAD, Place, Purpose};
+use crate::crypto::{OVERHEAD, Place, Purpose, SealError};
 use crate::policy::rules::Rule;
 use crate::policy::{Admitted, KeyHit, Refusal};
 use crate::resp::encode;
@@ -53,7 +53,7 @@ impl Transform {
                 out.extend_from_slice(request.bytes());
                 Ok(ReplyPlan::Raw)
             }
-            Verdict::Seal(grammar) | Verdict::Together(grammar) => {
+            Verdict::Seal(grammar) | Verdict::Together(grammar) | Verdict::Only { grammar, .. } => {
                 if !check_arity(spec, request.args().len()) {
                     return Err(wrong_arity(spec));
                 }
@@ -114,18 +114,21 @@ impl Transform {
         }
         let policy = self.policy.clone();
         let rule = &policy.rules.rules()[place.rule];
-        let (purpose, deterministic) = match place.what {
-            What::Value => (Purpose::Value, false),
-            What::Member => (Purpose::Member, true),
-            What::Message => (Purpose::Message, false),
-        };
-        let place = Place { purpose, scope: scope(rule, place.key), field: place.field };
         let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
+        let what = place.what;
+        let place = Place { purpose: what.purpose(), scope: scope(rule, place.key), field: place.field };
+        let failed = |e: SealError| Refusal::Seal(e.to_string());
+        if let What::Element = what {
+            encode::bulk(out, &cipher.prf(&place, value).map_err(failed)?);
+            return Ok(());
+        }
         encode::bulk_header(out, value.len() + OVERHEAD);
-        // The same member must give the same bytes, or the server could not find it again.
-        let sealed =
-            if deterministic { cipher.seal_deterministic(&place, value, out) } else { cipher.seal(&place, value, out) };
-        sealed.map_err(|e| Refusal::Seal(e.to_string()))?;
+        match what {
+            // The same member must give the same bytes, or the server could not find it again.
+            What::Member => cipher.seal_deterministic(&place, value, out),
+            _ => cipher.seal(&place, value, out),
+        }
+        .map_err(failed)?;
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
@@ -214,6 +217,7 @@ fn place_of<'a>(
             place(1, None, What::Member)
         }
         Values::MemberAtStart if form.start != 0 && index == form.start => place(1, None, What::Member),
+        Values::Hashed { from } if index >= usize::from(from) => place(1, None, What::Element),
         Values::Message { channel, value } if index == usize::from(value) => {
             place(usize::from(channel), None, What::Message)
         }
@@ -230,10 +234,24 @@ struct PlaceOf<'a> {
 }
 
 /// What an argument is sealed as.
+#[derive(Clone, Copy)]
 enum What {
     Value,
     Member,
     Message,
+    /// Of a HyperLogLog: hashed with a key.
+    Element,
+}
+
+impl What {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Value => Purpose::Value,
+            Self::Member => Purpose::Member,
+            Self::Message => Purpose::Message,
+            Self::Element => Purpose::Element,
+        }
+    }
 }
 
 fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<Form, Refusal> {

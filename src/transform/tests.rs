@@ -20,12 +20,15 @@ fn transform(patterns: &[&str]) -> Transform {
 }
 
 fn transform_with(patterns: &[&str], keyring: Arc<Keyring>) -> Transform {
-    let source = RuleSource {
-        id: "r".into(),
-        keys: patterns.iter().map(|p| p.as_bytes().to_vec()).collect(),
-        except: Vec::new(),
-        scope: Scope::Key,
-    };
+    transform_of(rule(patterns, Scope::Key), keyring)
+}
+
+fn rule(patterns: &[&str], scope: Scope) -> RuleSource {
+    let keys = patterns.iter().map(|p| p.as_bytes().to_vec()).collect();
+    RuleSource { id: "r".into(), keys, except: Vec::new(), scope }
+}
+
+fn transform_of(source: RuleSource, keyring: Arc<Keyring>) -> Transform {
     let policy = Policy {
         rules: RuleSet::new(vec![source]),
         access: Access { read_only: false, monitor: true },
@@ -108,7 +111,7 @@ fn sample(spec: &Spec) -> Vec<Vec<u8>> {
         }
         Values::FieldValue { .. } => args.extend([b"k".to_vec(), b"f".to_vec(), MARKER.to_vec()]),
         Values::Message { .. } => args.extend([b"k".to_vec(), MARKER.to_vec()]),
-        Values::From(_) => args.extend([b"k".to_vec(), MARKER.to_vec(), MARKER.to_vec()]),
+        Values::From(_) | Values::Hashed { .. } => args.extend([b"k".to_vec(), MARKER.to_vec(), MARKER.to_vec()]),
         Values::Members { from, to } => {
             args.push(b"k".to_vec());
             // SMOVE has its second key here.
@@ -149,7 +152,14 @@ fn sample(spec: &Spec) -> Vec<Vec<u8>> {
 
 #[test]
 fn no_row_lets_a_value_of_a_protected_key_out_in_clear() {
-    let mut transform = transform(&["*"]);
+    assert_eq!(rows_that_seal(rule(&["*"], Scope::Key)), 37, "PFADD is refused");
+    assert_eq!(rows_that_seal(rule(&["*"], Scope::Tag)), 38);
+    assert_eq!(rows_that_seal(rule(&["*"], Scope::Rule)), 38);
+}
+
+/// So many rows seal values under this rule; every other is refused or has none.
+fn rows_that_seal(rule: RuleSource) -> usize {
+    let mut transform = transform_of(rule, Arc::new(Keyring::generate().unwrap()));
     let mut sealed_rows = 0;
     for spec in table() {
         let args = sample(spec);
@@ -157,10 +167,11 @@ fn no_row_lets_a_value_of_a_protected_key_out_in_clear() {
         let Ok((sent, _)) = seal(&mut transform, &refs) else { continue };
         let clear = sent.iter().any(|arg| contains(arg, MARKER));
         match spec.verdict {
-            Verdict::Seal(_) | Verdict::Together(_) if !matches!(spec.values, Values::None) => {
+            Verdict::Seal(_) | Verdict::Together(_) | Verdict::Only { .. } if !matches!(spec.values, Values::None) => {
                 assert!(!clear, "{} sends the marker in clear", spec.name);
                 let values = args.iter().filter(|a| *a == MARKER).count();
-                let sealed = sent.iter().filter(|a| a.len() == MARKER.len() + OVERHEAD).count();
+                let length = if matches!(spec.values, Values::Hashed { .. }) { 32 } else { MARKER.len() + OVERHEAD };
+                let sealed = sent.iter().filter(|a| a.len() == length).count();
                 assert_eq!(sealed, values, "{} seals every value", spec.name);
                 sealed_rows += 1;
             }
@@ -169,7 +180,7 @@ fn no_row_lets_a_value_of_a_protected_key_out_in_clear() {
             _ => assert!(matches!(spec.values, Values::None), "{} has values and passes", spec.name),
         }
     }
-    assert_eq!(sealed_rows, 37, "the number of rows that seal values");
+    sealed_rows
 }
 
 #[test]

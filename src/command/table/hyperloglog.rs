@@ -1,12 +1,12 @@
-//! HyperLogLog.
+//! HyperLogLog. Elements are hashed with a key before they leave; nothing opens them again.
 
 use super::row::*;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Spec] = &[
-    row("pfadd",      -2, W | FAST,           Shared, key(Update),                                              refuse(NotYetSealed)),
-    row("pfcount",    -2, R,                  Shared, keys_to(-1, Update),                                      refuse(NotYetSealed)),
+    row("pfadd",      -2, W | FAST,           Shared, key(Update),                                              wide_scope(seal(Fixed, Hashed { from: 2 }))),
+    row("pfcount",    -2, R,                  Shared, keys_to(-1, Update),                                      wide_scope(MOVES)),
     row("pfdebug",    3,  W | ADMIN | DANGER, Shared, key_at(2, Update),                                        refuse(ServerInternals)),
-    row("pfmerge",    -2, W,                  Shared, DestinationAndSources { destination: 1, access: Update }, refuse(MovesBetweenKeys)),
+    row("pfmerge",    -2, W,                  Shared, DestinationAndSources { destination: 1, access: Update }, wide_scope(MOVES)),
     row("pfselftest", 1,  ADMIN | DANGER,     Shared, NO_KEYS,                                                  PASS),
 ];

@@ -19,12 +19,12 @@ pub(super) use crate::command::Reason::{
     ValueComparison,
 };
 pub(super) use crate::command::Values::{
-    At, FieldPairs, FieldValue, From, GroupedMembers, KeyPairs, KeyPairsToStart, MemberAtStart, Members, Message,
-    PairsAtStart,
+    At, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart, Members,
+    Message, PairsAtStart,
 };
 pub(super) use crate::command::{Change, Computed, Reply, Shape, Spec, Word};
 
-use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict};
+use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When};
 
 pub(super) const R: u32 = Flags::READ;
 pub(super) const W: u32 = Flags::WRITE;
@@ -90,6 +90,20 @@ pub(super) const fn together(Treatment(verdict, values, reply): Treatment) -> Tr
         other => other,
     };
     Treatment(verdict, values, reply)
+}
+
+/// As `treatment`, but only on keys of such a rule, and where all keys live under one derived key.
+const fn only(when: When, reason: Reason, Treatment(verdict, values, reply): Treatment) -> Treatment {
+    let verdict = match verdict.grammar() {
+        Some(grammar) => Verdict::Only { when, grammar, reason },
+        None => verdict,
+    };
+    Treatment(verdict, values, reply)
+}
+
+/// Only where the scope is wider than one key.
+pub(super) const fn wide_scope(treatment: Treatment) -> Treatment {
+    only(When::WideScope, Reason::NeedsWideScope, treatment)
 }
 
 /// Values move as they are from one key to another.

@@ -2,10 +2,8 @@ use super::*;
 
 fn check(line: &str) -> Result<Form, GrammarError> {
     let words = Words::line(line);
-    let (Verdict::Seal(grammar) | Verdict::Together(grammar)) = words.request().spec().unwrap().verdict else {
-        panic!("{line} is not sealed");
-    };
-    grammar.check(words.args())
+    let verdict = words.request().spec().unwrap().verdict;
+    verdict.grammar().unwrap_or_else(|| panic!("{line} is not sealed")).check(words.args())
 }
 
 #[test]
