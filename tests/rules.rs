@@ -17,6 +17,49 @@ fn refused(frame: &Frame, reason: &str) -> bool {
     frame.is_error("WAXSEAL COMMAND_REFUSED") && format!("{frame:?}").contains(reason)
 }
 
+#[test]
+fn channels_of_a_rule_are_those_that_it_names() {
+    let upstream = Upstream::start();
+    let sidecar = with_rules(
+        &upstream,
+        "[[encrypt]]\nid = 'a'\nkeys = ['chat:*']\nchannels = ['room:*', 'open:secret']\n\
+         [[encrypt]]\nid = 'b'\nkeys = ['quiet:*']\nchannels = []\n\
+         [[encrypt]]\nid = 'c'\nkeys = ['job:*']\nexcept = ['job:log']\n",
+    );
+    let sealed = ["room:1", "open:secret", "job:1"];
+    let clear = ["chat:1", "quiet:1", "job:log", "open:1"];
+    let (mut client, mut raw) = (sidecar.connect(), upstream.raw());
+    let (mut through, mut past, mut pattern, mut shard) =
+        (sidecar.connect(), upstream.raw(), sidecar.connect3(), sidecar.connect());
+    pattern.run("PSUBSCRIBE *");
+    for name in sealed.iter().chain(&clear) {
+        through.run(&format!("SUBSCRIBE {name}"));
+        past.run(&format!("SUBSCRIBE {name}"));
+        shard.run(&format!("SSUBSCRIBE {name}"));
+    }
+    for name in sealed.iter().chain(&clear) {
+        client.run(&format!("PUBLISH {name} {MARKER}"));
+        client.run(&format!("SPUBLISH {name} {MARKER}"));
+        for subscriber in [&mut through, &mut pattern, &mut shard] {
+            let message = format!("{:?}", subscriber.read());
+            assert!(message.contains(MARKER) && message.contains(name), "{name}: {message}");
+        }
+        let (stored, _) = past.read_with_bytes();
+        assert_eq!(format!("{stored:?}").contains(MARKER), clear.contains(name), "{name}: {stored:?}");
+    }
+    for name in sealed {
+        raw.run(&format!("PUBLISH {name} forged"));
+    }
+    raw.run("PUBLISH open:1 genuine");
+    let next = format!("{:?}", through.read());
+    assert!(next.contains("genuine"), "what was published around the sidecar is dropped: {next}");
+    // Channels do not protect keys, nor keys channels.
+    client.run(&format!("SET room:1 {MARKER}"));
+    client.run(&format!("SET chat:1 {MARKER}"));
+    assert_eq!(raw.run("GET room:1"), Frame::bulk(MARKER));
+    assert!(!contains(&raw.run("GET chat:1").bytes(), MARKER.as_bytes()));
+}
+
 const WIDE: &str = "[[encrypt]]\nid = 'visits'\nkeys = ['visits:*']\nscope = 'rule'\n\
                     [[encrypt]]\nid = 'pages'\nkeys = ['page:*']\nscope = 'tag'\n\
                     [[encrypt]]\nid = 'narrow'\nkeys = ['narrow:*']\n";

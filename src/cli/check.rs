@@ -121,6 +121,10 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
     if !source.except.is_empty() {
         line!(out, "     except   {}  (in clear, unless a later rule has them)", source.except.join("  "));
     }
+    if let Some(channels) = &source.channels {
+        let channels = if channels.is_empty() { "none: messages pass in clear".into() } else { channels.join("  ") };
+        line!(out, "     channels {channels}");
+    }
     let scope = match source.scope {
         Scope::Key => "key: each Redis key has a derived key of its own",
         Scope::Tag => "tag: keys with the same {tag} share a derived key; values can be swapped among them",
@@ -240,7 +244,7 @@ Encrypted are the values of these keys; the first rule that matches counts:
      except   s:c:*  (in clear, unless a later rule has them)
      scope    rule: all its keys share a derived key; values can be swapped among them
      members  of sets, sorted sets and geo indexes: one looks the same in all its keys
-     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like run among its keys
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like run among its keys
      example  s:1
 
   2. cli-1

@@ -91,6 +91,7 @@ pub(crate) fn rule_set(rules: &[EncryptRule]) -> RuleSet {
                 id: rule.id.clone(),
                 keys: bytes(&rule.keys),
                 except: bytes(&rule.except),
+                channels: rule.channels.as_deref().map(bytes),
                 scope: match rule.scope {
                     config::Scope::Key => Scope::Key,
                     config::Scope::Tag => Scope::Tag,

@@ -10,7 +10,7 @@ use super::words::{choose, join, one_of, split_list, suggestion, texts};
 
 const SECTION: &str = "encrypt";
 const VARIABLE: &str = "WAXSEAL_ENCRYPT";
-const SETTINGS: [&str; 4] = ["id", "keys", "except", "scope"];
+const SETTINGS: [&str; 5] = ["id", "keys", "except", "scope", "channels"];
 const SCOPES: [(&str, Scope); 3] = [("key", Scope::Key), ("tag", Scope::Tag), ("rule", Scope::Rule)];
 
 pub(super) fn read(sources: &mut Sources<'_>, flags: &[String]) -> Vec<EncryptRule> {
@@ -32,7 +32,7 @@ pub(super) fn read(sources: &mut Sources<'_>, flags: &[String]) -> Vec<EncryptRu
     }
     short(sources, &mut rules, "--encrypt", "cli", flags);
 
-    let total: usize = rules.iter().map(|rule| rule.keys.len() + rule.except.len()).sum();
+    let total: usize = rules.iter().map(patterns_of).sum();
     if total > MAX_PATTERNS {
         sources.fault(
             "[[encrypt]]",
@@ -85,12 +85,18 @@ fn from_table(sources: &mut Sources<'_>, number: usize, mut table: Table) -> Enc
             Scope::Key
         }),
     };
+    // Unlike `keys` it may be empty: messages then pass in clear.
+    let channels = patterns(sources, &mut table, &place, "channels");
     for name in table.keys() {
         let mend = suggestion(name, SETTINGS.into_iter())
             .unwrap_or_else(|| format!("remove it; a rule has {}", join(SETTINGS.into_iter())));
         sources.fault(format!("{place} {name}"), "is not a setting", mend);
     }
-    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope }
+    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels }
+}
+
+fn patterns_of(rule: &EncryptRule) -> usize {
+    rule.keys.len() + rule.except.len() + rule.channels.as_ref().map_or(0, Vec::len)
 }
 
 /// A list of patterns; `None` if it is not there. A list that is not one is reported and counts as
@@ -119,7 +125,7 @@ fn short(sources: &mut Sources<'_>, rules: &mut Vec<EncryptRule>, place: &str, p
         while rules.iter().any(|rule| rule.id == id) {
             id.push('x');
         }
-        rules.push(EncryptRule { id, keys: vec![pattern.clone()], except: Vec::new(), scope: Scope::Key });
+        rules.push(EncryptRule { id, keys: vec![pattern.clone()], ..EncryptRule::default() });
     }
 }
 

@@ -104,16 +104,19 @@ pub enum KeyringOrigin {
 }
 
 /// `[[encrypt]]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EncryptRule {
     pub id: String,
     pub keys: Vec<String>,
     pub except: Vec<String>,
     pub scope: Scope,
+    /// Pub/sub channels; `None`: those that `keys` match and `except` does not.
+    pub channels: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scope {
+    #[default]
     Key,
     Tag,
     Rule,

@@ -112,7 +112,7 @@ impl Policy {
         for channel in scratch.channels.iter().filter(|c| !c.pattern) {
             let Some(name) = request.args().get(channel.at) else { return Err(unclear) };
             // What a client publishes is sealed even there: the server's own reports do not come from it.
-            let rule = self.rules.find(name);
+            let rule = self.rules.find_channel(name);
             protected = protected.or(rule);
             scratch.hits.push(KeyHit { position: channel.at, rule: rule.map(|r| r.index) });
         }
@@ -164,7 +164,7 @@ impl Policy {
         let proven = verdict
             .as_ref()
             .map_err(|unproven| Refusal::HiddenKeys { command: spec.name, unproven: Some(*unproven) })?;
-        match proven.channels.iter().find_map(|channel| self.rules.find(&channel.0)) {
+        match proven.channels.iter().find_map(|channel| self.rules.find_channel(&channel.0)) {
             Some(rule) => Err(Refusal::HiddenChannel { command: spec.name, rule: rule.id.clone() }),
             None => Ok(()),
         }
@@ -188,7 +188,7 @@ impl Policy {
         if KEY_EVENTS.iter().any(|prefix| channel.starts_with(prefix)) {
             return None;
         }
-        self.rules.find(channel)
+        self.rules.find_channel(channel)
     }
 
     /// A command without a row: nobody knows which argument is a key, so each could be one.
@@ -204,7 +204,8 @@ impl Policy {
         if !self.rules.is_empty() && self.scripts == Scripts::Refuse {
             return Err(Refusal::UnknownCommand);
         }
-        if !self.rules.is_empty() && request.args().iter().skip(1).any(|a| self.rules.find(a).is_some()) {
+        let covered = |name: &[u8]| self.rules.find(name).or_else(|| self.rules.find_channel(name)).is_some();
+        if !self.rules.is_empty() && request.args().iter().skip(1).any(covered) {
             return Err(Refusal::UnknownCommand);
         }
         Ok(Admitted { request, hits: &[], protected: false })

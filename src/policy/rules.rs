@@ -15,9 +15,10 @@ use super::glob::Glob;
 use index::PatternIndex;
 
 /// What a derived key is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     /// One derived key per Redis key.
+    #[default]
     Key,
     /// One per `{tag}`.
     Tag,
@@ -26,12 +27,14 @@ pub enum Scope {
 }
 
 /// A rule as it comes from the configuration.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct RuleSource {
     pub id: String,
     pub keys: Vec<Vec<u8>>,
     pub except: Vec<Vec<u8>>,
     pub scope: Scope,
+    /// Patterns of pub/sub channels; without them those of the keys, less `except`.
+    pub channels: Option<Vec<Vec<u8>>>,
 }
 
 /// A rule ready for matching.
@@ -44,6 +47,8 @@ pub struct Rule {
     pub scope: Scope,
     keys: Box<[Glob]>,
     except: PatternIndex,
+    /// Whether it names its channels apart, so that `except` does not concern them.
+    names_channels: bool,
 }
 
 /// All rules, indexed for look-up.
@@ -51,11 +56,20 @@ pub struct Rule {
 pub struct RuleSet {
     rules: Vec<Rule>,
     index: PatternIndex,
+    /// `None`: no rule names channels, so those of the keys' patterns it is.
+    channels: Option<PatternIndex>,
 }
 
 impl RuleSet {
     /// Compiles the rules. Their order is their precedence.
     pub fn new(sources: Vec<RuleSource>) -> Self {
+        let channels = sources.iter().any(|source| source.channels.is_some()).then(|| {
+            let named = |(index, source): (usize, &RuleSource)| -> Vec<(Glob, usize)> {
+                let patterns = source.channels.as_ref().unwrap_or(&source.keys);
+                patterns.iter().map(|pattern| (Glob::new(pattern), index)).collect()
+            };
+            PatternIndex::new(sources.iter().enumerate().flat_map(named))
+        });
         let rules: Vec<Rule> = sources
             .into_iter()
             .enumerate()
@@ -64,12 +78,13 @@ impl RuleSet {
                 index,
                 scope: source.scope,
                 keys: source.keys.iter().map(|key| Glob::new(key)).collect(),
+                names_channels: source.channels.is_some(),
                 except: PatternIndex::new(source.except.iter().map(|key| (Glob::new(key), 0))),
             })
             .collect();
         let index =
             PatternIndex::new(rules.iter().flat_map(|rule| rule.keys.iter().map(|glob| (glob.clone(), rule.index))));
-        Self { rules, index }
+        Self { rules, index, channels }
     }
 
     /// The first rule that covers `key`.
@@ -79,6 +94,14 @@ impl RuleSet {
             return None;
         }
         self.index.first(key, |owner| !self.rules[owner].excepts(key)).map(|owner| &self.rules[owner])
+    }
+
+    /// The first rule that covers a pub/sub channel of this name.
+    #[inline]
+    pub fn find_channel(&self, name: &[u8]) -> Option<&Rule> {
+        let Some(channels) = &self.channels else { return self.find(name) };
+        let covers = |owner: usize| self.rules[owner].names_channels || !self.rules[owner].excepts(name);
+        channels.first(name, covers).map(|owner| &self.rules[owner])
     }
 
     /// Whether there is no rule at all, that is: nothing is encrypted.

@@ -2,12 +2,12 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 
-use super::{RuleSet, RuleSource, Scope, hash_tag};
+use super::{RuleSet, RuleSource, hash_tag};
 use crate::policy::glob::Glob;
 
 fn rule(id: &str, keys: &[&str], except: &[&str]) -> RuleSource {
     let bytes = |list: &[&str]| list.iter().map(|item| item.as_bytes().to_vec()).collect();
-    RuleSource { id: id.into(), keys: bytes(keys), except: bytes(except), scope: Scope::Key }
+    RuleSource { id: id.into(), keys: bytes(keys), except: bytes(except), ..RuleSource::default() }
 }
 
 fn found<'a>(rules: &'a RuleSet, key: &str) -> Option<&'a str> {
@@ -39,6 +39,27 @@ fn an_excepted_key_may_fall_to_a_later_rule() {
     assert_eq!(found(&rules, "session:counter:1"), None);
     assert_eq!(found(&rules, "session:counter:vip:1"), Some("counters"));
     assert_eq!(found(&rules, "session:1:tmp"), None);
+}
+
+#[test]
+fn channels_are_those_of_the_keys_unless_they_are_named() {
+    let channels = |names: &[&str]| Some(names.iter().map(|name| name.as_bytes().to_vec()).collect());
+    let rules = RuleSet::new(vec![
+        RuleSource { channels: channels(&["chat:*", "s:out"]), ..rule("named", &["s:*"], &["*:out"]) },
+        RuleSource { channels: channels(&[]), ..rule("none", &["quiet:*"], &[]) },
+        rule("default", &["s:*", "quiet:loud", "d:*"], &["d:out"]),
+    ]);
+    let channel = |name: &str| rules.find_channel(name.as_bytes()).map(|rule| &*rule.id);
+    assert_eq!(channel("chat:1"), Some("named"));
+    assert_eq!(channel("s:out"), Some("named"), "`except` is about keys where channels are named");
+    assert_eq!(channel("s:1"), Some("default"), "a key of the first rule, but no channel of it");
+    assert_eq!(channel("quiet:1"), None);
+    assert_eq!(channel("quiet:loud"), Some("default"));
+    assert_eq!(channel("d:1"), Some("default"));
+    assert_eq!(channel("d:out"), None);
+    assert_eq!(found(&rules, "chat:1"), None);
+    assert_eq!(found(&rules, "s:1"), Some("named"));
+    assert_eq!(found(&rules, "quiet:1"), Some("none"));
 }
 
 #[test]
@@ -112,7 +133,7 @@ proptest! {
             .into_iter()
             .enumerate()
             .map(|(n, (keys, except))| RuleSource {
-                id: n.to_string(), keys, except, scope: Scope::Key,
+                id: n.to_string(), keys, except, ..RuleSource::default()
             })
             .collect();
         let any = |patterns: &[Vec<u8>], key: &[u8]| {

@@ -25,7 +25,7 @@ fn transform_with(patterns: &[&str], keyring: Arc<Keyring>) -> Transform {
 
 fn rule(patterns: &[&str], scope: Scope) -> RuleSource {
     let keys = patterns.iter().map(|p| p.as_bytes().to_vec()).collect();
-    RuleSource { id: "r".into(), keys, except: Vec::new(), scope }
+    RuleSource { id: "r".into(), keys, scope, ..RuleSource::default() }
 }
 
 fn transform_of(source: RuleSource, keyring: Arc<Keyring>) -> Transform {
@@ -408,6 +408,20 @@ fn messages_are_opened_by_channel() {
     assert_eq!(push(b"pmessage", &[b"c1", b"x"]), b"");
     assert!(contains(&push(b"message", &[b"other", b"x"]), b"other"));
     assert!(contains(&push(b"message", &[b"__keyspace@0__:c1", b"set"]), b"set"));
+}
+
+#[test]
+fn a_rule_may_name_its_channels() {
+    let rule = RuleSource { channels: Some(vec![b"chat:*".to_vec()]), ..rule(&["s:*"], Scope::Key) };
+    let mut t = transform_of(rule, Arc::new(Keyring::generate().unwrap()));
+    for command in ["PUBLISH", "SPUBLISH"] {
+        let (sent, _) = seal(&mut t, &[command.as_bytes(), b"chat:1", MARKER]).unwrap();
+        assert!(!contains(&sent[2], MARKER), "{command}");
+        let (sent, _) = seal(&mut t, &[command.as_bytes(), b"s:1", MARKER]).unwrap();
+        assert_eq!(sent[2], MARKER, "{command}: a key's name, and no channel of the rule");
+    }
+    let (sent, _) = seal(&mut t, &[b"SET", b"chat:1", MARKER]).unwrap();
+    assert_eq!(sent[2], MARKER, "a channel's name, and no key of the rule");
 }
 
 #[test]
