@@ -23,6 +23,8 @@ Where Redis orders members of equal score by the member (ZRANGE, ZRANK, ZPOPMIN 
 of an encrypted sorted set is that of the ciphertexts: always the same, but another one. Options that would
 have the database compare members are refused: BYLEX with ZRANGE and ZRANGESTORE, MATCH with SSCAN and ZSCAN.
 
+OBJECT ENCODING, MEMORY USAGE and the sizes in XINFO STREAM tell of what is stored, which is ciphertext.
+
 A command that takes a value (GETDEL, LPOP, BLPOP, SPOP, ZPOPMIN ...) has taken it even if it does not open.
 
 As soon as there is any rule, a command that is not listed is refused, because it could run code, and so
@@ -158,6 +160,7 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
         Values::None => None,
         Values::At(_) | Values::FieldValue { .. } => Some("encrypts the value"),
         Values::KeyPairs
+        | Values::SecondsFrom(_)
         | Values::FieldPairs { .. }
         | Values::From(_)
         | Values::PairsAtStart

@@ -36,8 +36,8 @@ pub enum Grammar {
     ScoredMembers,
     /// GEOADD: NX XX CH, then longitudes, latitudes and members.
     GeoMembers,
-    /// GEOSEARCH: its whole language, with at most one member.
-    GeoSearch,
+    /// GEOSEARCH and GEOSEARCHSTORE: their whole language, with at most one member.
+    GeoSearch { from: u8 },
     /// XADD: NOMKSTREAM, trimming, an id, then fields and values.
     StreamEntry,
     /// HGETDEL, HGETEX, HSETEX: these words, each with so many arguments, then FIELDS, a count, and that
@@ -132,7 +132,7 @@ impl Grammar {
             Self::GeoMembers => "NX XX CH",
             Self::StreamEntry => "NOMKSTREAM MAXLEN MINID LIMIT KEEPREF DELREF ACKED",
             Self::CountedPairs => "EX PX EXAT PXAT KEEPTTL NX XX",
-            Self::Options { .. } | Self::GeoSearch | Self::Mark { .. } | Self::NamedFields { .. } => "",
+            Self::Options { .. } | Self::GeoSearch { .. } | Self::Mark { .. } | Self::NamedFields { .. } => "",
         }
     }
 
@@ -155,7 +155,7 @@ impl Grammar {
             Self::SetOperation { count_at } => set_operation(args, usize::from(count_at)),
             Self::ScoredMembers => groups(args, &["NX", "XX", "GT", "LT", "CH", "INCR"], 2),
             Self::GeoMembers => groups(args, &["NX", "XX", "CH"], 3),
-            Self::GeoSearch => geo_search(args),
+            Self::GeoSearch { from } => geo_search(args, usize::from(from)),
             Self::StreamEntry => stream_entry(args),
             Self::NamedFields { words, size } => named_fields(args, words, usize::from(size)),
             Self::CountedPairs => counted_pairs(args),
@@ -304,8 +304,8 @@ fn groups(args: Args<'_>, flags: &[&str], size: usize) -> Result<Form, GrammarEr
     Ok(Form { start, ..Form::default() })
 }
 
-fn geo_search(args: Args<'_>) -> Result<Form, GrammarError> {
-    const WORDS: [Word; 11] = [
+fn geo_search(args: Args<'_>, from: usize) -> Result<Form, GrammarError> {
+    const WORDS: [Word; 12] = [
         Word::plain("FROMMEMBER", 1),
         Word::plain("FROMLONLAT", 2),
         Word::plain("BYRADIUS", 2),
@@ -317,12 +317,14 @@ fn geo_search(args: Args<'_>) -> Result<Form, GrammarError> {
         Word::plain("WITHCOORD", 0),
         Word::plain("WITHDIST", 0),
         Word::plain("WITHHASH", 0),
+        // Of GEOSEARCHSTORE only, which the server says.
+        Word::plain("STOREDIST", 0),
     ];
-    let form = options(args, 2, &WORDS)?;
+    let form = options(args, from, &WORDS)?;
     // A second FROMMEMBER would leave a member in clear; Redis refuses it as well.
     let mut members = 0;
     let mut start = 0;
-    let mut at = 2;
+    let mut at = from;
     while at < args.len() {
         if args.is(at, "FROMMEMBER") {
             members += 1;

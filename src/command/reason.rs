@@ -14,6 +14,8 @@ pub enum Reason {
     MovesBetweenKeys,
     /// What is stored cannot be sealed anew, so it must suit every key that it may come to.
     NeedsWideScope,
+    /// DUMP, RESTORE, MIGRATE: a whole stored value in the server's own form.
+    DumpedValue,
     /// Code on the server sees ciphertext and could store plaintext.
     Script,
     /// An option that compares with the stored value: SET IFEQ.
@@ -31,11 +33,12 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ComputesOnValue,
         Self::NotYetSealed,
         Self::MovesBetweenKeys,
         Self::NeedsWideScope,
+        Self::DumpedValue,
         Self::Script,
         Self::ValueComparison,
         Self::ServerInternals,
@@ -53,6 +56,7 @@ impl Reason {
             Self::NotYetSealed => "not-yet-sealed",
             Self::MovesBetweenKeys => "moves-between-keys",
             Self::NeedsWideScope => "needs-wide-scope",
+            Self::DumpedValue => "dumped-value",
             Self::Script => "script",
             Self::ValueComparison => "value-comparison",
             Self::ServerInternals => "server-internals",
@@ -74,6 +78,9 @@ impl Reason {
             }
             Self::NeedsWideScope => {
                 "a HyperLogLog keeps only a keyed hash of each element, which under scope \"key\" would be of no use in another key for ever"
+            }
+            Self::DumpedValue => {
+                "a dumped value is in the server's own form, in which ciphertext would come to lie under another key, or plaintext under an encrypted one"
             }
             Self::Script => "a script runs in the database, where it sees ciphertext and may store plaintext",
             Self::ValueComparison => {
@@ -108,6 +115,9 @@ impl Reason {
             }
             Self::NeedsWideScope => {
                 "give the rule `scope = \"tag\"` or `\"rule\"`, count with SADD and SCARD, or exclude the key with `except`"
+            }
+            Self::DumpedValue => {
+                "read with the commands of the value's type and write with them, which encrypts anew, or exclude the key with `except`"
             }
             Self::Script => {
                 "send the commands themselves, in MULTI if they belong together, or exclude the key with `except`"

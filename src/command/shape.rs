@@ -24,6 +24,8 @@ pub enum Shape {
     Pairs(&'static Shape, &'static Shape),
     /// Fields, which pass, and values sealed for their field; laid out like `Pairs`.
     Fields,
+    /// Names and what belongs to each, flat or as a map: XINFO STREAM. What is not named here must be a scalar.
+    Named(&'static [(&'static str, Shape)]),
     /// An array of a key and what belongs to it: BLPOP, LMPOP. Which key it is decides how the rest opens.
     Keyed(&'static [Shape]),
     /// Such arrays, or a map from keys: XREAD.

@@ -230,6 +230,8 @@ pub enum Values {
     From(u8),
     /// Fields and values in turn, from where the grammar says: XADD, HSETEX.
     PairsAtStart,
+    /// The second of each pair, the first of which begin here: ARMSET.
+    SecondsFrom(u8),
     /// Keys and values in turn from 2 to where the grammar says: MSETEX.
     KeyPairsToStart,
     /// Members from one position to another, or to the end if that is 0.

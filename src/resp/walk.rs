@@ -39,6 +39,11 @@ pub enum Token<'a> {
 }
 
 impl Token<'_> {
+    /// Whether values follow that belong to it.
+    pub const fn is_aggregate(&self) -> bool {
+        matches!(self, Self::Array(_) | Self::Map(_) | Self::Set(_) | Self::Push(_) | Self::Attribute(_))
+    }
+
     /// How many values must be read before this one, with all that it holds or announces, is complete.
     fn follow(self) -> u64 {
         let widen = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);

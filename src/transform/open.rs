@@ -11,7 +11,7 @@ use super::commands::Question;
 use super::plan::{Names, Owned, ReplyPlan};
 use super::shape::Where;
 use super::{Transform, info};
-use crate::crypto::{OVERHEAD, OpenError, Place};
+use crate::crypto::{MAGIC, OVERHEAD, OpenError, Place};
 use crate::resp::{Proto, Token, Walker, encode};
 
 /// Why a reply could not be opened. Never contains any of it.
@@ -43,6 +43,9 @@ impl fmt::Display for OpenFailure {
 /// Upstash's words for a request or reply beyond its plan's limit; to which envelopes may have led.
 const TOO_LARGE: &[u8] = b"-ERR max request size exceeded";
 const ENVELOPES_COUNT: &[u8] = b" Of these, Waxseal adds 48 bytes to each value and member that it encrypts.\r\n";
+
+/// Stands for the rest of a server's error that repeats an argument, which is an envelope.
+const REPEATED: &[u8] = b"(encrypted)";
 
 pub(super) type Opened = Result<(), OpenFailure>;
 
@@ -242,13 +245,17 @@ fn array_of(walk: &mut Walker<'_>, items: usize, out: &mut BytesMut) -> Opened {
 /// A frame that no rule touches. Errors that would send the client to another address are replaced:
 /// following them would lead past the sidecar.
 pub(super) fn raw(frame: &[u8], out: &mut BytesMut) {
-    if matches!(frame.first(), Some(b'-' | b'!')) && redirects(frame) {
+    let error = error_text(frame).unwrap_or_default();
+    if [&b"MOVED "[..], b"ASK ", b"REDIRECT "].iter().any(|code| error.starts_with(code)) {
         tracing::warn!(target: "waxseal::open", "the upstream answered with a redirection; clusters are not supported");
         return encode::error(
             out,
             "WAXSEAL REDIRECTED the upstream sent this command to another node, which would lead past the encryption. \
              Point Waxseal at the primary of a database that is not a cluster",
         );
+    }
+    if let Some(at) = error.windows(MAGIC.len()).position(|bytes| bytes == MAGIC) {
+        return encode::error(out, [&error[..at], REPEATED].concat());
     }
     if let Some(text) = frame.strip_suffix(b"\r\n").filter(|text| text.starts_with(TOO_LARGE)) {
         out.extend_from_slice(text);
@@ -258,10 +265,12 @@ pub(super) fn raw(frame: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(frame);
 }
 
-fn redirects(frame: &[u8]) -> bool {
-    let text = match Walker::new(frame).next() {
-        Some(Token::Error(text) | Token::BlobError(text)) => text,
-        _ => return false,
-    };
-    [&b"MOVED "[..], b"ASK ", b"REDIRECT "].iter().any(|code| text.starts_with(code))
+fn error_text(frame: &[u8]) -> Option<&[u8]> {
+    if !matches!(frame.first(), Some(b'-' | b'!')) {
+        return None;
+    }
+    match Walker::new(frame).next() {
+        Some(Token::Error(text) | Token::BlobError(text)) => Some(text),
+        _ => None,
+    }
 }

@@ -201,6 +201,7 @@ fn place_of<'a>(
     match spec.values {
         Values::At(at) if index == usize::from(at) => place(1, None, What::Value),
         Values::From(from) if index >= usize::from(from) => place(1, None, What::Value),
+        Values::SecondsFrom(from) if second(usize::from(from)) => place(1, None, What::Value),
         Values::KeyPairs if second(1) => place(index - 1, None, What::Value),
         Values::FieldPairs { from } if second(usize::from(from)) => place(1, Some(arg(index - 1)?), What::Value),
         Values::KeyPairsToStart if index < form.start && second(2) => place(index - 1, None, What::Value),

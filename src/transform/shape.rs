@@ -53,6 +53,7 @@ impl Transform {
                 Some(Token::Bulk(_)) => self.shape(one, at, walk, proto, out),
                 _ => self.each(one, at, walk, proto, out),
             },
+            (Shape::Named(parts), _) => self.named(parts, at, walk, proto, out),
             (Shape::Head(one), _) => self.head(one, at, walk, proto, out),
             (Shape::Pairs(first, second), _) => {
                 let (pairs, layout) = pairs(walk, out)?;
@@ -72,6 +73,31 @@ impl Transform {
                 Ok(())
             }
         }
+    }
+
+    fn named(
+        &mut self,
+        parts: &[(&str, Shape)],
+        at: Where<'_>,
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
+        let (pairs, layout) = pairs(walk, out)?;
+        for _ in 0..pairs {
+            layout.begin(walk, out)?;
+            let (Some(Token::Bulk(name)), Some(next)) = (walk.next(), walk.peek()) else {
+                return Err(OpenFailure::Shape);
+            };
+            encode::bulk(out, name);
+            match parts.iter().find(|(known, _)| known.as_bytes() == name) {
+                Some((_, part)) => self.shape(part, at, walk, proto, out)?,
+                // A newer server's part that could hold values is not guessed at.
+                None if next.is_aggregate() => return Err(OpenFailure::Shape),
+                None => pass(walk, out)?,
+            }
+        }
+        Ok(())
     }
 
     fn each(&mut self, one: &Shape, at: Where<'_>, walk: &mut Walker<'_>, proto: Proto, out: &mut BytesMut) -> Opened {

@@ -15,14 +15,14 @@ pub(super) use crate::command::Lane::{
     Blocking, BlockingIfOption, Exclusive, Local, Monitor, Never, Shared, Subscribe, Transaction, Wait,
 };
 pub(super) use crate::command::Reason::{
-    CarriesCommand, ComputesOnValue, MovesBetweenKeys, NotYetSealed, Script, ServerInternals, UnnamedKeys,
+    CarriesCommand, ComputesOnValue, DumpedValue, MovesBetweenKeys, NotYetSealed, Script, ServerInternals, UnnamedKeys,
     ValueComparison,
 };
 pub(super) use crate::command::Values::{
     At, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart, Members,
-    Message, PairsAtStart,
+    Message, PairsAtStart, SecondsFrom,
 };
-pub(super) use crate::command::{Change, Computed, Reply, Shape, Spec, Word};
+pub(super) use crate::command::{Change, Computed, Effect, Reply, Shape, Spec, Word};
 
 use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When};
 
@@ -112,7 +112,10 @@ pub(super) const MOVES: Treatment = Treatment(Verdict::Together(Grammar::Fixed),
 pub(super) const VALUES: Shape = Shape::Each(&Shape::Value);
 pub(super) const MEMBERS: Shape = Shape::Each(&Shape::Member);
 pub(super) const SCORED: Shape = Shape::Pairs(&Shape::Member, &Shape::Raw);
-pub(super) const ENTRIES: Shape = Shape::Each(&Shape::Tuple(&[Shape::Raw, Shape::Fields]));
+pub(super) const ENTRY: Shape = Shape::Tuple(&[Shape::Raw, Shape::Fields]);
+pub(super) const ENTRIES: Shape = Shape::Each(&ENTRY);
+/// Found members, each alone or with distance, hash and coordinates.
+pub(super) const FOUND: Shape = Shape::Each(&Shape::Head(&Shape::Member));
 
 /// Seals and opens.
 pub(super) const fn seal_open(grammar: Grammar, values: Values, reply: Reply) -> Treatment {
@@ -205,6 +208,27 @@ pub(super) const SET_TTL: &[Word] = &[
 pub(super) const COUNT: &[Word] = &[Word::plain("COUNT", 1)];
 /// ZRANK of Redis 7.2: the score beside the rank.
 pub(super) const RANK: &[Word] = &[Word::plain("WITHSCORE", 0)];
+/// ARLASTITEMS.
+pub(super) const REV: &[Word] = &[Word::plain("REV", 0)];
+/// ARSCAN.
+pub(super) const LIMIT: &[Word] = &[Word::plain("LIMIT", 1)];
+/// XINFO STREAM.
+pub(super) const FULL: &[Word] = &[Word::plain("FULL", 0), Word::plain("COUNT", 1)];
+/// GEORADIUS and GEORADIUSBYMEMBER.
+pub(super) const RADIUS: &[Word] = &[
+    // Instead of the members the reply is their number.
+    Word { name: "STORE", takes: 1, effect: Effect::Marks },
+    Word { name: "STOREDIST", takes: 1, effect: Effect::Marks },
+    Word::plain("WITHCOORD", 0),
+    Word::plain("WITHDIST", 0),
+    Word::plain("WITHHASH", 0),
+    Word::plain("ANY", 0),
+    Word::plain("ASC", 0),
+    Word::plain("DESC", 0),
+    Word::plain("COUNT", 1),
+];
+/// The same without STORE and STOREDIST.
+pub(super) const RADIUS_RO: &[Word] = RADIUS.split_at(2).1;
 /// GEODIST.
 pub(super) const UNITS: &[Word] =
     &[Word::plain("M", 0), Word::plain("KM", 0), Word::plain("FT", 0), Word::plain("MI", 0)];

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("xinfo|consumers",       4,  R,         Shared,           key_at(2, Read),   PASS),
     row("xinfo|groups",          3,  R,         Shared,           key_at(2, Read),   PASS),
     row("xinfo|help",            2,  0,         Shared,           NO_KEYS,           PASS),
-    row("xinfo|stream",          -3, R,         Shared,           key_at(2, Read),   refuse(NotYetSealed)),
+    row("xinfo|stream",          -3, R,         Shared,           key_at(2, Read),   shaped(Options { from: 3, words: FULL }, Shape::Named(&[("first-entry", ENTRY), ("last-entry", ENTRY), ("entries", ENTRIES), ("groups", Shape::Raw)]))),
     row("xlen",                  2,  R | FAST,  Shared,           key(Read),         PASS),
     row("xpending",              -3, R,         Shared,           key(Read),         PASS),
     row("xrange",                -4, R,         Shared,           key(Read),         shaped(Options { from: 4, words: COUNT }, ENTRIES)),

@@ -7,7 +7,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("ts.add",        -4, W, Shared, key(Update),                                           refuse(ComputesOnValue)),
     row("ts.alter",      -2, W, Shared, key(Update),                                           refuse(NotYetSealed)),
     row("ts.create",     -2, W, Shared, key(Update),                                           refuse(NotYetSealed)),
-    row("ts.createrule", -5, W, Shared, two(Update, Update),                                   refuse(MovesBetweenKeys)),
+    row("ts.createrule", -5, W, Shared, two(Update, Update),                                   refuse(ComputesOnValue)),
     row("ts.decrby",     -3, W, Shared, key(Update),                                           refuse(ComputesOnValue)),
     row("ts.del",        4,  W, Shared, key(Update),                                           PASS),
     row("ts.deleterule", 3,  W, Shared, two(Update, Update),                                   PASS),

@@ -62,6 +62,7 @@ fn value_positions(row: &Spec, len: usize) -> Vec<usize> {
             (usize::from(from)..len).take(1).collect()
         }
         Values::GroupedMembers { size } => vec![1 + usize::from(size)],
+        Values::SecondsFrom(from) => vec![usize::from(from) + 1],
         Values::PairsAtStart => vec![4],
         Values::KeyPairsToStart => vec![3],
         Values::MemberAtStart => vec![],
