@@ -13,9 +13,10 @@ pub enum Kind {
     SortedSet,
     Geo,
     Stream,
+    HyperLogLog,
 }
 
-use Kind::{Geo, Hash, List, Nothing, Set, SortedSet, Stream};
+use Kind::{Geo, Hash, HyperLogLog, List, Nothing, Set, SortedSet, Stream};
 
 /// When the command must run. `Row` says: as the row of THE TABLE has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +93,11 @@ pub const FORMS: &[Form] = &[
     form(Kind::String, "bitop AND A B C"),
     form(Kind::String, "bitop XOR A B C"),
     form(Kind::String, "bitop NOT A B"),
-    form(Nothing, "pfcount A B"),
-    form(Nothing, "pfmerge A B C"),
+    form(HyperLogLog, "pfcount A B"),
+    form(HyperLogLog, "pfmerge A B C"),
+    form(HyperLogLog, "rename A B"),
+    form(HyperLogLog, "copy A B REPLACE"),
+    form(Kind::String, "pfmerge A B"),
     // Lists.
     form(List, "lmove A B LEFT RIGHT"),
     form(List, "rpoplpush A B"),

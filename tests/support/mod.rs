@@ -8,6 +8,7 @@
 pub mod certs;
 pub mod newer;
 pub mod raw;
+pub mod same;
 pub mod sidecar;
 pub mod tap;
 pub mod upstream;
