@@ -198,6 +198,12 @@ fn client_reply_in_many_orders() {
         &[SKIP, "MULTI", "SET a 1", "EXEC", "GET a"],
         &[OFF, "MULTI", "SET a 1", "EXEC", ON, "GET a"],
         &["MULTI", "SET a 1", "EXEC", SKIP, "GET a", "GET a"],
+        // What a subscriber is told is no reply.
+        &[OFF, "SUBSCRIBE c d", "PING", "UNSUBSCRIBE", ON, "GET a"],
+        &[SKIP, "SUBSCRIBE c", "PING", "UNSUBSCRIBE c", "GET a"],
+        &[OFF, "UNSUBSCRIBE c d", "PUNSUBSCRIBE", ON, "GET a"],
+        &[SKIP, "UNSUBSCRIBE", "GET a"],
+        &["HELLO 3", OFF, "PSUBSCRIBE c*", "PUBLISH c text", "PUNSUBSCRIBE", ON, "GET a"],
     ] {
         pair.same(lines);
     }

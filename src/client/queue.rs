@@ -80,6 +80,13 @@ impl ReplyQueue {
         Ok(())
     }
 
+    /// The reply that is due is for the client after all.
+    pub fn unmute(&mut self) {
+        if let Some(Slot::Waiting { muted }) = self.slots.front_mut() {
+            *muted = false;
+        }
+    }
+
     /// Something that answers nothing: it goes between replies.
     pub fn push(&mut self, write: impl FnOnce(&mut BytesMut)) {
         write(&mut self.out);

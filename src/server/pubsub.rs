@@ -81,12 +81,16 @@ impl Desk {
 
     /// UNSUBSCRIBE by a client without subscriptions: Redis confirms each name all the same.
     fn nothing_to_leave(&mut self, command: &'static str, request: &Request<'_>) {
-        let proto = self.sink.inner().session.proto;
+        let mut guard = self.sink.inner();
+        let inner = &mut *guard;
+        let proto = inner.session.proto;
+        // Told even under CLIENT REPLY OFF; SKIP is over all the same.
+        let _ = inner.session.is_muted();
         let names: Vec<Option<&[u8]>> = match request.args().len() {
             1 => vec![None],
             _ => request.args().from(1).map(Some).collect(),
         };
-        self.say(|out| {
+        inner.queue.local(|out| {
             for name in names {
                 encode::push_header(out, 3, proto);
                 encode::bulk(out, command.as_bytes());

@@ -264,6 +264,8 @@ impl Inner {
                 return true;
             }
             self.session.subscriptions.confirm(kind, channel);
+            // CLIENT REPLY OFF and SKIP silence replies, not what a subscriber is told.
+            self.queue.unmute();
         }
         if last {
             self.end_subscribing(seq);
