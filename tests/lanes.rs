@@ -10,6 +10,8 @@ mod peer;
 mod proxy;
 #[path = "lanes/refused.rs"]
 mod refused;
+#[path = "lanes/scripts.rs"]
+mod scripts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

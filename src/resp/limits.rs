@@ -20,9 +20,10 @@ pub const UNAUTHENTICATED_MAX_ARGS: usize = 10;
 /// than ten of these.
 pub const UNAUTHENTICATED_MAX_BULK: usize = 16 * 1024;
 
-/// How deep the arrays, maps, sets, pushes and attributes of a reply may nest. Redis itself stays below ten;
-/// Lua tables and JSON reach further, to 128 or less. Whoever reads the reply after us may well recurse.
-pub const MAX_REPLY_DEPTH: usize = 512;
+/// How deep the arrays, maps, sets, pushes and attributes of a reply may nest. A script can return a table that holds
+/// itself, and Redis sends it until its Lua has no stack left: at 7,995. A lower bound would let one client's script
+/// end the lane that others are on. Eight bytes are kept for each, as long as the reply comes in.
+pub const MAX_REPLY_DEPTH: usize = 8192;
 
 /// The most elements (or pairs) that one aggregate of a reply may declare: the most that a Redis list can hold.
 pub const MAX_REPLY_COUNT: u64 = u32::MAX as u64;

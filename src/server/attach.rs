@@ -31,6 +31,14 @@ pub(super) enum Need {
     Pinned(Class),
     /// Thrown away afterwards.
     Exclusive,
+    /// The same, whichever database: while a script runs, the server takes no SELECT on a new connection.
+    ExclusiveAnywhere,
+}
+
+impl Need {
+    pub fn is_exclusive(self) -> bool {
+        matches!(self, Self::Exclusive | Self::ExclusiveAnywhere)
+    }
 }
 
 impl Attached {
@@ -75,7 +83,7 @@ impl Desk {
             pinned.lane().set_subscribed(false);
         }
         if holds {
-            if need == Need::Exclusive {
+            if need.is_exclusive() {
                 self.attached.taint();
             }
             // The lane's death ends such a client, so a lane is there.
@@ -102,6 +110,7 @@ impl Desk {
             }
             Need::Pinned(class) => self.attach_alone(key, class, false),
             Need::Exclusive => self.attach_alone(key, Class::Transaction, true),
+            Need::ExclusiveAnywhere => self.attach_alone(LaneKey { db: 0, ..key }, Class::Transaction, true),
         }
     }
 
@@ -131,7 +140,7 @@ impl Desk {
             && lane.is_usable()
         {
             let lane = lane.clone();
-            if need == Need::Exclusive {
+            if need.is_exclusive() {
                 self.attached.taint();
             }
             return Ok(lane);
@@ -143,7 +152,7 @@ impl Desk {
         let owner: Weak<dyn Downstream> = Rc::downgrade(&self.owner);
         let pinned = self.worker.pool.own(key, owner).map_err(|why| Hold::Refuse(why.to_string()))?;
         let lane = pinned.lane().clone();
-        self.attached = Attached::Alone { pinned, class: None, tainted: need == Need::Exclusive };
+        self.attached = Attached::Alone { pinned, class: None, tainted: need.is_exclusive() };
         Ok(lane)
     }
 

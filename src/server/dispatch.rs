@@ -6,7 +6,7 @@
 use super::attach::Need;
 use super::desk::{Desk, Flow, Hold};
 use super::orders::may_write;
-use crate::command::{Lane, Request, Spec};
+use crate::command::{Keys, Lane, Request, Spec};
 use crate::policy::Refusal;
 use crate::resp::{Proto, RawRequest, encode};
 use crate::upstream::{Class, Frames};
@@ -45,6 +45,7 @@ impl Desk {
             Lane::Subscribe => self.subscription(spec, request),
             Lane::Monitor => self.monitor(request),
             Lane::Wait => self.wait(spec, request),
+            Lane::Exclusive if spec.keys == Keys::None => self.forward(request, Need::ExclusiveAnywhere),
             Lane::Exclusive => self.forward(request, Need::Exclusive),
             Lane::Shared if spec.name == "script|exists" && self.script_is_unseen(request)? => {
                 let count = request.args().len() - 2;
@@ -126,7 +127,7 @@ impl Desk {
     /// Admits, attaches, seals, queues.
     pub(super) fn forward(&mut self, request: &Request<'_>, need: Need) -> Result<(), Hold> {
         let in_multi = self.in_multi()?;
-        if need == Need::Exclusive && in_multi {
+        if need.is_exclusive() && in_multi {
             self.leave_shared_lane()?;
         }
         let worker = self.worker.clone();
