@@ -5,6 +5,9 @@ use bytes::BytesMut;
 use crate::resp::{Proto, Token, Walker, encode};
 
 const REPLICATION: &[u8] = b"# Replication\r\nrole:master\r\nconnected_slaves:0\r\n";
+/// Lines of that part that a single server has too. None holds an address.
+const KEPT: [&[u8]; 5] =
+    [b"master_failover_state:", b"master_replid", b"master_repl_offset:", b"second_repl_offset:", b"repl_backlog_"];
 
 /// Rewrites the next value of the walk, an INFO text. `None` if it is none.
 pub(super) fn without_topology(walk: &mut Walker<'_>, out: &mut BytesMut) -> Option<()> {
@@ -39,7 +42,7 @@ fn rewrite(text: &[u8]) -> Vec<u8> {
         if line == b"\r\n" {
             in_replication = false;
         }
-        if in_replication {
+        if in_replication && !KEPT.iter().any(|name| line.starts_with(name)) {
             continue;
         }
         if line.starts_with(b"cluster_enabled:") {
@@ -57,8 +60,8 @@ mod tests {
 
     #[test]
     fn replicas_and_primaries_are_hidden() {
-        let text = b"# Server\r\nredis_version:7.0.15\r\n\r\n# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\n\r\n# Cluster\r\ncluster_enabled:1\r\n";
-        let expected = b"# Server\r\nredis_version:7.0.15\r\n\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n";
+        let text = b"# Server\r\nredis_version:7.0.15\r\n\r\n# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nslave0:ip=10.0.0.2\r\nmaster_repl_offset:7\r\n\r\n# Cluster\r\ncluster_enabled:1\r\n";
+        let expected = b"# Server\r\nredis_version:7.0.15\r\n\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_repl_offset:7\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n";
         assert_eq!(rewrite(text), expected);
     }
 }
