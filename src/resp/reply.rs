@@ -240,20 +240,14 @@ fn length(line: &[u8], nullable: bool) -> Result<Option<u64>, ReplyError> {
 /// Checks what is complete with its line.
 fn scalar(kind: u8, line: &[u8]) -> Result<(), ReplyError> {
     let valid = match kind {
-        b'+' | b'-' => {
+        // A script's big number is whatever the script says, without line ends; Redis does not look for digits.
+        b'+' | b'-' | b'(' => {
             return if line.contains(&b'\n') { Err(ReplyError::MissingCrlf) } else { Ok(()) };
         }
         b':' => parse_int(line).is_some(),
         b'#' => matches!(line, b"t" | b"f"),
         b'_' => line.is_empty(),
         b',' => is_double(line),
-        b'(' => {
-            let digits = match line {
-                [b'+' | b'-', rest @ ..] => rest,
-                _ => line,
-            };
-            !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
-        }
         _ => false,
     };
     if valid { Ok(()) } else { Err(ReplyError::InvalidScalar) }

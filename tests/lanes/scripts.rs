@@ -1,10 +1,14 @@
 //! Scripts that one client runs, and the lane that others share with it.
 
+use std::time::Duration;
+
 use super::support::{Frame, Raw, Sidecar, Upstream, wait_until};
 use super::{QUIET, at_once};
 
 /// So many clients that some share a lane, whatever worker each of them is given.
 const CLIENTS: usize = 6;
+/// A reply of a few bytes is in within this.
+const SHORT: Duration = Duration::from_millis(100);
 
 fn unprotected(upstream: &Upstream) -> Sidecar {
     Sidecar::start_with(upstream, |settings| settings.rules.clear())
@@ -36,12 +40,48 @@ fn a_script_that_returns_itself_ends_nobodys_lane() {
     }
 }
 
+/// What a script returns reaches its client as the server writes it, in either protocol.
+#[test]
+fn whatever_a_script_returns_passes() {
+    let upstream = Upstream::start();
+    let sidecar = unprotected(&upstream);
+    for value in [
+        "{big_number='123\\r\\n123'}",
+        "{big_number='no number'}",
+        "{big_number=''}",
+        "{double=0/0}",
+        "{double=-1/0}",
+        "{double=3.141}",
+        "{map={a=1}}",
+        "{set={a=true}}",
+        "{verbatim_string={format='t', string='text'}}",
+        "{ok='a\\r\\nb'}",
+        "{err='a\\r\\nb'}",
+        "{err=''}",
+        "{ok=''}",
+        "{true, false}",
+        "nil",
+        "{}",
+    ] {
+        for protocol in ["HELLO 2", "HELLO 3"] {
+            let ask = |mut client: Raw| {
+                let number = client.run(protocol).items().len();
+                let script = format!("redis.setresp(3); return {value}");
+                client.send(&[super::encode(&[b"EVAL", script.as_bytes(), b"0"]), super::encode(&[b"PING"])].concat());
+                (number, client.drain(SHORT))
+            };
+            assert_eq!(ask(sidecar.connect()), ask(upstream.raw()), "{protocol}: {value}");
+        }
+    }
+}
+
 /// While a script runs, the server takes no SELECT from a new connection, and what waits on the
 /// script's own lane waits behind it: SCRIPT KILL has to come another way.
 #[test]
 fn script_kill_reaches_a_script_that_does_not_end() {
     let upstream = Upstream::start();
-    assert_eq!(upstream.raw().run("CONFIG SET busy-reply-threshold 10"), Frame::ok());
+    let mut direct = upstream.raw();
+    assert_eq!(direct.run("CONFIG SET busy-reply-threshold 10"), Frame::ok());
     for lanes in ["shared", "dedicated"] {
         let sidecar = Sidecar::start_with(&upstream, |settings| {
             settings.rules.clear();
@@ -55,6 +95,7 @@ fn script_kill_reaches_a_script_that_does_not_end() {
             }
             let mut looping = clients.pop().expect("several");
             looping.send(&super::encode(&[b"EVAL", b"while true do end", b"0"]));
+            wait_until("the script runs", || direct.run("GET k").is_error("BUSY"));
             for killer in &mut clients {
                 // Only the first has something to kill.
                 wait_until("the script is killed", || {

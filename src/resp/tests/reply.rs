@@ -44,6 +44,8 @@ fn frames_end_where_they_end() {
         ",nan\r\n",
         ",-nan\r\n",
         "(-123456789012345678901234567890\r\n",
+        "(\r\n",
+        "(12a  3\r\n",
         "!5\r\nERR x\r\n",
         "=7\r\ntxt:abc\r\n",
         "%0\r\n",
@@ -109,8 +111,7 @@ fn malformed_replies_are_refused() {
         (b",\r\n", E::InvalidScalar),
         (b",x\r\n", E::InvalidScalar),
         (b",infinity\r\n", E::InvalidScalar),
-        (b"(\r\n", E::InvalidScalar),
-        (b"(12a\r\n", E::InvalidScalar),
+        (b"(12\n3\r\n", E::MissingCrlf),
         (&long, E::LineTooLong),
     ] {
         assert_eq!(verdict(data), Err(error));
