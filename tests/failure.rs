@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use support::certs::Certs;
+use support::raw::End;
 use support::sidecar::{binary, keygen};
 use support::upstream::PASSWORD;
 use support::{Frame, Raw, Sidecar, Upstream, free_port, wait_until};
@@ -163,15 +164,74 @@ fn sigterm_drains_and_exits_0() {
     assert!(TcpStream::connect(("127.0.0.1", sidecar.port)).is_err(), "still listening");
 }
 
+/// Consumers spend their lives in BLPOP: they are sent away at once, with what they got or without an answer, and come
+/// back to another sidecar.
+#[test]
+fn sigterm_does_not_wait_for_an_element() {
+    const AT_ONCE: Duration = Duration::from_secs(3);
+    for (lanes, refused) in [(None, false), (Some("dedicated"), false), (None, true)] {
+        let upstream = Upstream::start();
+        let mut sidecar = Sidecar::start_with(&upstream, |settings| settings.lanes = lanes);
+        if refused {
+            assert_eq!(upstream.raw().run("ACL SETUSER default -client|unblock"), Frame::ok());
+        }
+        let mut consumers: Vec<Raw> = (0..12).map(|_| sidecar.connect()).collect();
+        for (at, consumer) in consumers.iter_mut().enumerate() {
+            let command = ["BLPOP list 0", "BRPOPLPUSH list other 0", "XREAD BLOCK 0 STREAMS stream $"][at % 3];
+            consumer.send(format!("{command}\r\n").as_bytes());
+        }
+        let mut subscriber = sidecar.connect3();
+        subscriber.run("SUBSCRIBE session:c");
+        wait_until("all are blocked", || {
+            let clients = String::from_utf8(upstream.raw().run("INFO clients").bytes()).expect("text");
+            clients.contains("blocked_clients:12")
+        });
+        let stopping = Instant::now();
+        sidecar.terminate();
+        assert_eq!(sidecar.wait_for_exit().code(), Some(0), "the log:\n{}", sidecar.stderr());
+        assert!(stopping.elapsed() < AT_ONCE, "{:?} with lanes {lanes:?}", stopping.elapsed());
+        for consumer in &mut consumers {
+            assert_eq!(consumer.try_read(), Err(End::Closed), "nothing came, so nothing is to be answered");
+        }
+        // Nobody is there to take it.
+        upstream.raw().run("RPUSH list element");
+        assert_eq!(upstream.raw().run("LLEN list"), Frame::Integer(1));
+    }
+}
+
+/// What comes in the same instant is delivered or still there.
+#[test]
+fn an_element_that_comes_while_the_sidecar_stops_is_not_lost() {
+    let (mut delivered, mut kept) = (0, 0);
+    for round in 0..8 {
+        let upstream = Upstream::start();
+        let mut sidecar = Sidecar::start(&upstream);
+        let mut consumer = sidecar.connect();
+        consumer.send(b"BLPOP list 0\r\n");
+        wait_until("it is blocked", || {
+            String::from_utf8_lossy(&upstream.raw().run("INFO clients").bytes()).contains("blocked_clients:1")
+        });
+        let mut producer = upstream.raw();
+        sidecar.terminate();
+        std::thread::sleep(Duration::from_micros(500 * round));
+        producer.run("RPUSH list element");
+        let got = consumer.try_read().is_ok();
+        assert_eq!(sidecar.wait_for_exit().code(), Some(0));
+        assert_eq!(producer.run("LLEN list"), Frame::Integer(i64::from(!got)), "round {round}");
+        if got { delivered += 1 } else { kept += 1 }
+    }
+    eprintln!("{delivered} delivered, {kept} kept");
+}
+
 #[test]
 fn sigterm_does_not_wait_for_ever() {
     let upstream = Upstream::start();
     let mut sidecar =
         Sidecar::start_with(&upstream, |settings| settings.more = "[server]\ndrain_timeout = \"1s\"\n".into());
-    let mut blocked = sidecar.connect();
-    blocked.send(b"BLPOP open:q 0\r\n");
-    let mut subscriber = sidecar.connect();
-    subscriber.run("SUBSCRIBE session:c");
+    assert_eq!(upstream.raw().run("CLIENT PAUSE 5000 ALL"), Frame::ok());
+    let mut waiting = sidecar.connect();
+    waiting.send(b"GET open:q\r\n");
+    std::thread::sleep(Duration::from_millis(100));
     sidecar.terminate();
     // A client was cut in the middle of a command: that is not a clean end.
     assert_eq!(sidecar.wait_for_exit().code(), Some(1), "the log:\n{}", sidecar.stderr());

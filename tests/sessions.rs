@@ -143,6 +143,27 @@ fn transactions() {
         &["WATCH a", "MULTI", "NOSUCHCOMMAND", "EXEC", "MULTI", "GET a", "EXEC"],
         &["MULTI", "EXEC", "MULTI", "EXEC", "MULTI", "DISCARD", "EXEC"],
         &["MULTI", "BLPOP nothing 0", "GET a", "EXEC", "PING"],
+        &["MULTI", "SET a", "SET a 1", "EXEC", "GET a"],
+        &["MULTI", "SET a", "SET a 1", "DISCARD", "GET a"],
+        &["MULTI", "SET a 1", "GET a b", "RESET", "GET a"],
+        &["WATCH a", "MULTI", "SET a", "SET a 1", "EXEC", "GET a"],
+        &["MULTI", "CLIENT SETNAME", "EXEC", "GET a"],
+        &["MULTI", "AUTH nobody x", "GET a", "EXEC", "GET a"],
+        &["MULTI", "AUTH", "GET a", "EXEC"],
+        &["MULTI", "SELECT 1", "SET a 1", "EXEC", "GET a", "SELECT 0", "GET a"],
+        &["MULTI", "GET a", "SELECT 1", "GET a", "SELECT 0", "GET a", "EXEC", "GET a", "SELECT 1", "GET a"],
+        &["GET a", "MULTI", "SELECT 1", "SELECT 99", "SELECT 2", "SET a 2", "EXEC", "GET a", "SELECT 1", "GET a"],
+        &["MULTI", "SELECT 99", "GET a", "EXEC", "GET a"],
+        &["MULTI", "SELECT x", "SELECT -1", "GET a", "EXEC", "GET a"],
+        &["MULTI", "SELECT", "GET a", "EXEC", "GET a"],
+        &["MULTI", "SELECT 1", "SET a 1", "DISCARD", "GET a"],
+        &["MULTI", "SELECT 1", "NOSUCHCOMMAND", "EXEC", "GET a"],
+        &["MULTI", "SELECT 1", "RESET", "GET a"],
+        &["MULTI", "SELECT 1", "EXEC", "MULTI", "SET a 1", "GET a", "EXEC", "RESET", "GET a"],
+        &["WATCH a", "SELECT 1", "SET a 1", "GET a", "MULTI", "GET a", "EXEC", "GET a", "SELECT 0", "GET a"],
+        &["WATCH a", "SET a 1", "SELECT 1", "MULTI", "SELECT 2", "EXEC", "SET b 1", "SELECT 2", "GET b"],
+        &["WATCH a", "SELECT 1", "UNWATCH", "SET a 1", "RESET", "GET a", "SELECT 1", "GET a"],
+        &["WATCH a", "SELECT 99", "HELLO 2", "HELLO", "MULTI", "GET a", "EXEC", "GET a"],
     ] {
         pair.same(lines);
     }
@@ -167,6 +188,18 @@ fn subscriptions() {
         &["HELLO 3", "SUBSCRIBE c", "PING", "GET a", "UNSUBSCRIBE c", "GET a"],
         &["HELLO 3", "SUBSCRIBE c", "PUBLISH c text", "GET a"],
         &["HELLO 3", "UNSUBSCRIBE c", "GET a", "PING"],
+        &[
+            "HELLO 3",
+            "SUBSCRIBE c",
+            "SELECT 1",
+            "SET a 1",
+            "PUBLISH c text",
+            "UNSUBSCRIBE c",
+            "GET a",
+            "SELECT 0",
+            "GET a",
+        ],
+        &["HELLO 3", "SUBSCRIBE c", "HELLO 3 SETNAME app", "GET a", "UNSUBSCRIBE c", "CLIENT GETNAME"],
     ] {
         pair.same(lines);
     }

@@ -163,6 +163,7 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
             transactions: limits.transactions,
             blocking: limits.blocking,
             subscriptions: limits.subscriptions,
+            dedicated: limits.dedicated,
         },
         per_connection: limits.per_connection.map(|r| TokenBucket { limit: r.limit, window: r.window, burst: r.burst }),
         dedicated: upstream.lanes == Lanes::Dedicated,

@@ -37,11 +37,13 @@ pub struct Session {
     pub queued_writes: bool,
     pub subscriptions: Subscriptions,
     pub monitoring: bool,
+    /// WAIT was used: it speaks of what was written on the client's lane, so the lane stays its own.
+    pub waits: bool,
     /// CLIENT NO-EVICT and NO-TOUCH, for the line in CLIENT LIST.
     pub no_evict: bool,
     pub no_touch: bool,
-    /// SELECT was sent and not answered yet.
-    pub selecting: Option<u32>,
+    /// SELECT, or EXEC with one inside, was sent and not answered yet.
+    pub selecting: bool,
     /// QUIT was answered: nothing further is read.
     pub ended: bool,
 }
@@ -61,9 +63,10 @@ impl Session {
             queued_writes: false,
             subscriptions: Subscriptions::default(),
             monitoring: false,
+            waits: false,
             no_evict: false,
             no_touch: false,
-            selecting: None,
+            selecting: false,
             ended: false,
         }
     }
@@ -76,7 +79,7 @@ impl Session {
 
     /// Must further commands go to the lane that the client is on?
     pub fn holds_lane(&self) -> bool {
-        self.tx.holds_lane() || self.subscriptions.hold_lane() || self.monitoring
+        self.tx.holds_lane() || self.subscriptions.hold_lane() || self.monitoring || self.waits
     }
 
     /// RESP2 knows no other commands than a few while subscribed.

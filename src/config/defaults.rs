@@ -42,6 +42,8 @@ pub const TRANSACTIONS: u64 = 256;
 pub const BLOCKING: u64 = 1024;
 /// Lanes pinned by subscribers: likewise held for long.
 pub const SUBSCRIPTIONS: u64 = 1024;
+/// Lanes of clients that need one for all they do: few use WAIT, and each holds one as long as it stays.
+pub const DEDICATED: u64 = 256;
 
 /// More workers than this share one upstream's attention without gain.
 pub const MAX_WORKERS: u64 = 64;

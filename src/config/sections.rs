@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::defaults::{
-    BLOCKING, BUFFERS, CLIENT_OUTPUT, CLIENT_WINDOW, DRAIN_TIMEOUT, MAX_BULK, MAX_CLIENTS, MAX_DRAIN_TIMEOUT,
-    MAX_MAX_BULK, MAX_WINDOW, MAX_WORKERS, MIN_WINDOW, OUTPUT_STALL, SUBSCRIPTIONS, TRANSACTIONS,
+    BLOCKING, BUFFERS, CLIENT_OUTPUT, CLIENT_WINDOW, DEDICATED, DRAIN_TIMEOUT, MAX_BULK, MAX_CLIENTS,
+    MAX_DRAIN_TIMEOUT, MAX_MAX_BULK, MAX_WINDOW, MAX_WORKERS, MIN_WINDOW, OUTPUT_STALL, SUBSCRIPTIONS, TRANSACTIONS,
 };
 use super::source::Sources;
 use super::types::{Access, Limits, Log, LogFormat, LogLevel, RateLimit, Scripts, Server, UndeclaredKeys};
@@ -68,6 +68,7 @@ pub(super) fn limits(sources: &mut Sources<'_>) -> Limits {
         transactions: count(sources, "transactions", 1..=100_000, TRANSACTIONS),
         blocking: count(sources, "blocking", 1..=1_000_000, BLOCKING),
         subscriptions: count(sources, "subscriptions", 1..=1_000_000, SUBSCRIPTIONS),
+        dedicated: count(sources, "dedicated", 1..=1_000_000, DEDICATED),
     }
 }
 

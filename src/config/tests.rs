@@ -177,7 +177,7 @@ fn no_fault_ever_shows_what_a_setting_holds() {
         ("access", &["read_only", "monitor"]),
         ("scripts", &["undeclared_keys"]),
         ("limits", &["max_clients", "client_window", "client_output", "output_stall", "buffers"]),
-        ("limits", &["max_bulk", "transactions", "blocking", "subscriptions"]),
+        ("limits", &["max_bulk", "transactions", "blocking", "subscriptions", "dedicated"]),
         ("limits.per_connection", &["algorithm", "limit", "window", "burst"]),
         ("server", &["workers", "drain_timeout"]),
         ("log", &["level", "format"]),

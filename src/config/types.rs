@@ -161,6 +161,7 @@ pub struct Limits {
     pub transactions: usize,
     pub blocking: usize,
     pub subscriptions: usize,
+    pub dedicated: usize,
 }
 
 /// Token bucket: `limit` per `window`, at most `burst` at once.

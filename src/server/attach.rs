@@ -41,6 +41,47 @@ impl Need {
     }
 }
 
+/// Where a client's writes went, for WAIT.
+#[derive(Default)]
+pub(super) enum Wrote {
+    #[default]
+    Nothing,
+    /// All of them over this lane.
+    On(Weak<Lane>),
+    Scattered,
+}
+
+impl Wrote {
+    /// Something that may write was sent.
+    pub fn note(&mut self, lane: &Rc<Lane>) {
+        match self {
+            Self::Nothing => *self = Self::On(Rc::downgrade(lane)),
+            Self::On(before) if std::ptr::eq(before.as_ptr(), Rc::as_ptr(lane)) => {}
+            _ => *self = Self::Scattered,
+        }
+    }
+
+    /// Did every write go over this lane, and is it still there?
+    pub fn all_on(&self, lane: Option<&Rc<Lane>>) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::On(wrote) => {
+                lane.is_some_and(|lane| std::ptr::eq(wrote.as_ptr(), Rc::as_ptr(lane)) && !lane.is_dead())
+            }
+            Self::Scattered => false,
+        }
+    }
+}
+
+impl From<Exhausted> for Hold {
+    fn from(why: Exhausted) -> Self {
+        match why {
+            Exhausted::Budget => Self::Refuse(TOO_MANY.into()),
+            Exhausted::Upstream(why) => Self::Refuse(why.to_string()),
+        }
+    }
+}
+
 impl Attached {
     pub fn lane(&self) -> Option<&Rc<Lane>> {
         match self {
@@ -95,6 +136,8 @@ impl Desk {
         if let (Attached::Shared(lane), Need::Shared) = (&self.attached, need)
             && lane.key == key
             && lane.is_usable()
+            // Not if another client has it for itself by now.
+            && lane.is_shared()
         {
             return Ok(lane.clone());
         }
@@ -124,13 +167,28 @@ impl Desk {
         }
         self.detach();
         let owner: Weak<dyn Downstream> = Rc::downgrade(&self.owner);
-        let pinned = self.worker.pool.pin(key, wanted, owner).map_err(|e| match e {
-            Exhausted::Budget => Hold::Refuse(TOO_MANY.into()),
-            Exhausted::Upstream(why) => Hold::Refuse(why.to_string()),
-        })?;
+        let pinned = self.worker.pool.pin(key, wanted, owner)?;
         let lane = pinned.lane().clone();
         self.attached = Attached::Alone { pinned, class: Some(wanted), tainted: taint };
         Ok(lane)
+    }
+
+    /// Has the client keep its lane for all it does: what the server knows of that connection counts.
+    pub(super) fn keep_lane(&mut self) -> Result<(), Hold> {
+        match &mut self.attached {
+            Attached::Nowhere | Attached::Alone { class: None, .. } => {}
+            Attached::Alone { pinned, class, .. } => {
+                pinned.count_as(Class::Dedicated)?;
+                *class = Some(Class::Dedicated);
+            }
+            Attached::Shared(lane) => {
+                let owner: Weak<dyn Downstream> = Rc::downgrade(&self.owner);
+                let pinned = self.worker.pool.set_apart(lane.clone(), Class::Dedicated, owner)?;
+                self.attached = Attached::Alone { pinned, class: Some(Class::Dedicated), tainted: false };
+            }
+        }
+        self.attached.taint();
+        Ok(())
     }
 
     /// `lanes = "dedicated"`: one connection for all that this client sends.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::attach::Attached;
+use super::attach::{Attached, Wrote};
 use super::emulate::Course;
 use super::sink::Sink;
 use super::worker::Worker;
@@ -42,6 +42,7 @@ pub(super) struct Desk {
     pub owner: Rc<dyn Downstream>,
     pub worker: Rc<Worker>,
     pub attached: Attached,
+    pub wrote: Wrote,
     pub scratch: Scratch,
     pub limiter: Option<Limiter>,
     /// The request at hand has taken its token already.
@@ -65,6 +66,7 @@ impl Desk {
             owner,
             worker,
             attached: Attached::Nowhere,
+            wrote: Wrote::Nothing,
             scratch: Scratch::default(),
             limiter,
             charged: false,

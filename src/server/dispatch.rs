@@ -3,10 +3,11 @@
 //! Every step before the last leaves things as they were if the request has to wait, so that it can
 //! simply be taken again.
 
-use super::attach::Need;
+use super::attach::{Need, Wrote};
 use super::desk::{Desk, Flow, Hold};
 use super::orders::may_write;
-use crate::command::{Keys, Lane, Request, Spec};
+use crate::client::wrong_arity;
+use crate::command::{Keys, Lane, Request, Spec, check_arity};
 use crate::policy::Refusal;
 use crate::resp::{Proto, RawRequest, encode};
 use crate::upstream::{Class, Frames};
@@ -17,6 +18,9 @@ const BEFORE_LOGIN: [&str; 4] = ["auth", "hello", "quit", "reset"];
 /// of a transaction: its commands would run one by one, or the client would stay inside it.
 const NOT_LIMITED: [&str; 12] =
     ["multi", "auth", "hello", "ping", "echo", "info", "select", "quit", "reset", "config|get", "exec", "discard"];
+
+const SCATTERED: &str = "cannot tell, because this client's writes went over several connections to the database. \
+    Send WAIT 0 0 first on a new connection, or set [upstream] lanes = \"dedicated\"";
 
 impl Desk {
     pub fn dispatch(&mut self, raw: &RawRequest<'_>) -> Flow {
@@ -86,7 +90,7 @@ impl Desk {
             return Err(Hold::Refuse("NOAUTH Authentication required.".into()));
         }
         // Which lane comes next depends on the answer.
-        if session.selecting.is_some() && waiting {
+        if session.selecting && waiting {
             return Err(Hold::Stall);
         }
         if session.monitoring && !matches!(name, "quit" | "reset" | "ping") {
@@ -127,6 +131,10 @@ impl Desk {
     /// Admits, attaches, seals, queues.
     pub(super) fn forward(&mut self, request: &Request<'_>, need: Need) -> Result<(), Hold> {
         let in_multi = self.in_multi()?;
+        if in_multi && let Some(spec) = request.spec().filter(|spec| !check_arity(spec, request.args().len())) {
+            // The block may never be sent, so it is not left to the server to say.
+            return Err(Hold::Refuse(wrong_arity(spec.name)));
+        }
         if need.is_exclusive() && in_multi {
             self.leave_shared_lane()?;
         }
@@ -146,6 +154,9 @@ impl Desk {
             let seq = self.sink.inner().queue.next_seq();
             lane.send(&self.owner, seq, Frames::One, |wire| worker.transform.borrow_mut().seal(&admitted, wire))?;
             self.expect(1);
+            if may_write(request) {
+                self.wrote.note(&lane);
+            }
             Ok(())
         })();
         self.scratch = scratch;
@@ -170,17 +181,33 @@ impl Desk {
         self.forward(request, Need::Exclusive)
     }
 
-    /// WAIT counts the replicas that have the earlier writes of its own connection. On any other
-    /// connection its answer would be true of nothing.
+    /// WAIT counts the replicas that have the earlier writes of its own connection. It also blocks that
+    /// connection, so the lane on which the client wrote becomes its own.
     fn wait(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
-        if !self.worker.shared.dedicated {
-            return Err(Refusal::Mode {
-                command: spec.name,
-                why: "needs a connection of this client's own. Set [upstream] lanes = \"dedicated\"",
+        let in_multi = self.in_multi()?;
+        let (waits, holds) = {
+            let session = &self.sink.inner().session;
+            (session.waits, session.holds_lane())
+        };
+        if !waits {
+            if in_multi {
+                let why = "is not possible inside MULTI, unless this client has used it before";
+                return Err(Refusal::Mode { command: spec.name, why }.into());
             }
-            .into());
+            if !self.wrote.all_on(self.attached.lane()) {
+                return Err(Refusal::Mode { command: spec.name, why: SCATTERED }.into());
+            }
+            if matches!(self.wrote, Wrote::Nothing) && !holds {
+                self.attach(Need::Pinned(Class::Dedicated))?;
+            }
+            self.keep_lane()?;
+            self.sink.inner().session.waits = true;
         }
-        self.forward(request, Need::Shared)
+        self.forward(request, Need::Shared)?;
+        if !in_multi {
+            self.note_blocked();
+        }
+        Ok(())
     }
 
     fn monitor(&mut self, request: &Request<'_>) -> Result<(), Hold> {

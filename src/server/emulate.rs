@@ -83,6 +83,7 @@ impl Desk {
         let step = Rc::new(Step { sink: self.sink.clone(), reply: RefCell::new(None) });
         let owner: Rc<dyn Downstream> = step.clone();
         lane.send(&owner, 0, Frames::One, |wire| Ok::<_, Hold>(emulation.send(wire)))?;
+        self.wrote.note(&lane);
         let seq = self.sink.inner().queue.next_seq();
         self.expect(1);
         let began = Instant::now();
@@ -155,6 +156,7 @@ impl Desk {
             }
         };
         let sent = lane.send(&course.owner, 0, Frames::One, |wire| Ok::<_, Hold>(course.emulation.send(wire)));
+        self.wrote.note(&lane);
         debug_assert!(sent.is_ok(), "an emulation's step is refused by nobody");
         lane.wake();
         self.course = Some(course);

@@ -1,15 +1,15 @@
 //! Commands that are answered here, and SELECT.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::attach::Need;
 use super::desk::{Desk, Hold};
 use super::worker::Worker;
 use crate::client::{self, About, Answer, ClientInfo, Session, wrong_arity};
-use crate::command::{Request, Spec, check_arity};
+use crate::command::{Args, Request, Spec, check_arity};
 use crate::policy::Refusal;
-use crate::resp::encode;
-use crate::transform::{Control, ReplyPlan};
+use crate::resp::{Proto, encode};
+use crate::transform::{Control, ReplyPlan, Transform};
 use crate::upstream::{Frames, LaneKey};
 
 /// What these do is done at once and cannot wait for EXEC.
@@ -37,15 +37,15 @@ impl Desk {
                     self.abandon();
                 }
             }
-            "select" => return self.select(request, in_multi, holds),
-            "hello" | "auth" | "client|reply" if in_multi => {
+            "select" => return self.select(request, holds),
+            "hello" | "client|reply" if in_multi => {
                 return Err(Refusal::Mode { command: spec.name, why: "is not possible inside MULTI" }.into());
             }
             "hello" => {
                 if waiting {
                     return Err(Hold::Stall);
                 }
-                if holds {
+                if holds && changes_protocol(args, self.sink.inner().session.proto) {
                     return Err(Refusal::Mode {
                         command: "hello",
                         why: "is not possible while keys are watched or channels subscribed",
@@ -92,41 +92,70 @@ impl Desk {
         out
     }
 
-    /// SELECT asks the server whether that database is there, on a lane of that database.
-    fn select(&mut self, request: &Request<'_>, in_multi: bool, holds: bool) -> Result<(), Hold> {
-        if in_multi || holds {
-            return Err(Refusal::Mode {
-                command: "select",
-                why: "is not possible inside a transaction or while channels are subscribed",
+    /// SELECT asks the server whether that database is there, on a lane of that database; or on the client's
+    /// own if its state is there, which nobody else gets afterwards.
+    fn select(&mut self, request: &Request<'_>, holds: bool) -> Result<(), Hold> {
+        let in_multi = self.in_multi()?;
+        let wanted = match database(request.args().get(1).unwrap_or_default()) {
+            Ok(db) => db,
+            Err(text) if in_multi => {
+                let answer = Bytes::from(format!("-{text}\r\n"));
+                return self.enqueue(|wire| Ok(Transform::placeholder(wire, answer)));
             }
-            .into());
-        }
-        let wanted = request.args().get(1).and_then(|a| std::str::from_utf8(a).ok()?.parse::<i64>().ok());
-        let Some(wanted) = wanted else {
-            return Err(Hold::Refuse("ERR value is not an integer or out of range".into()));
+            Err(text) => return Err(Hold::Refuse(text.into())),
         };
-        let Ok(db) = u32::try_from(wanted) else { return Err(Hold::Refuse("ERR DB index is out of range".into())) };
+        if in_multi {
+            self.leave_shared_lane()?;
+            self.retire_lane();
+            return self.enqueue(|wire| {
+                wire.control(Control::Select(wanted));
+                Ok(ReplyPlan::Selected(wanted))
+            });
+        }
         let (proto, current, waiting) = {
             let inner = self.sink.inner();
             (inner.session.proto, inner.session.db, inner.queue.waiting())
         };
-        if db == current {
+        if wanted == current {
             self.say(|out| encode::simple(out, "OK"));
             return Ok(());
         }
         if waiting > 0 {
             return Err(Hold::Stall);
         }
-        let lane = self.attach_to(LaneKey { proto, db }, Need::Shared)?;
+        let lane = self.attach_to(LaneKey { proto, db: wanted }, Need::Shared)?;
+        if holds {
+            self.retire_lane();
+        }
         let seq = self.sink.inner().queue.next_seq();
         lane.send(&self.owner, seq, Frames::One, |wire| {
-            wire.control(Control::Select(db));
-            Ok::<_, Hold>(ReplyPlan::Raw)
+            wire.control(Control::Select(wanted));
+            Ok::<_, Hold>(ReplyPlan::Selected(wanted))
         })?;
         self.expect(1);
-        self.sink.inner().session.selecting = Some(db);
+        self.sink.inner().session.selecting = true;
         Ok(())
     }
+
+    /// The lane is about to be in another database than its key says.
+    fn retire_lane(&self) {
+        if let Some(lane) = self.attached.lane() {
+            lane.retire();
+        }
+    }
+}
+
+/// The argument of SELECT, or Redis's words for what it is not.
+fn database(text: &[u8]) -> Result<u32, &'static str> {
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
+    let number = number.ok_or("ERR value is not an integer or out of range")?;
+    u32::try_from(number).map_err(|_| "ERR DB index is out of range")
+}
+
+/// Would HELLO have the client speak another protocol?
+fn changes_protocol(args: Args<'_>, proto: Proto) -> bool {
+    let now: &[u8] = if proto == Proto::Resp3 { b"3" } else { b"2" };
+    args.get(1).is_some_and(|wanted| wanted != now)
 }
 
 fn respond(

@@ -165,6 +165,9 @@ impl Desk {
         replies.push((self.sink.inner().queue.next_seq(), ReplyPlan::Exec(queued)));
         self.expect(1);
         lane.send_block(&self.owner, block.wire, replies);
+        if self.sink.inner().session.queued_writes {
+            self.wrote.note(&lane);
+        }
         Ok(())
     }
 
@@ -210,8 +213,15 @@ impl Desk {
             Tx::Queued { plans, .. } => std::mem::take(plans),
             _ => Vec::new(),
         };
-        self.send_as(request, ReplyPlan::Exec(plans))?;
-        self.sink.inner().session.tx = Tx::None;
+        let plan = ReplyPlan::Exec(plans);
+        let selects = plan.may_select();
+        self.send_as(request, plan)?;
+        let mut inner = self.sink.inner();
+        inner.session.tx = Tx::None;
+        inner.session.selecting = selects;
+        if let Some(lane) = self.attached.lane().filter(|_| inner.session.queued_writes) {
+            self.wrote.note(lane);
+        }
         Ok(())
     }
 

@@ -98,6 +98,23 @@ impl Desk {
 }
 
 impl Sink {
+    /// The server's number of the connection on which the client's command waits, if it does. Nobody
+    /// else has that connection afterwards.
+    pub fn blocked_connection(&self) -> Option<u64> {
+        match self.info.disturb() {
+            BlockedOn::Connection(number) => Some(number),
+            BlockedOn::Nothing | BlockedOn::Unknown | BlockedOn::Nameless => None,
+        }
+    }
+
+    /// For the end of the sidecar, where the server has not ended the client's blocking command.
+    pub fn end_if_blocked(&self) {
+        if self.inner().blocked.is_some() {
+            self.end(End::Drain);
+            self.wake();
+        }
+    }
+
     /// Has the client's task look again then, or earlier.
     pub(super) fn wake_at(self: &Rc<Self>, at: Instant) {
         if self.inner().alarm.is_some_and(|alarm| alarm <= at) {

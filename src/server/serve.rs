@@ -22,6 +22,8 @@ use crate::client::{ClientInfo, Session};
 const TICK: Duration = Duration::from_secs(1);
 /// After a failed accept (out of file descriptors), so that the acceptor does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Within this the server has ended the blocking commands that were under way, if it can (Upstash cannot).
+const UNBLOCK_GRACE: Duration = Duration::from_millis(500);
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
 /// How the server ended.
@@ -204,9 +206,13 @@ async fn drain(worker: &Rc<Worker>, mut incoming: UnboundedReceiver<Accepted>, l
     while let Ok(accepted) = incoming.try_recv() {
         tokio::task::spawn_local(serve(worker.clone(), accepted, load.clone()));
     }
-    let deadline = Instant::now() + worker.shared.bounds.drain;
+    let start = Instant::now();
+    let deadline = start + worker.shared.bounds.drain;
     worker.for_each_sink(Sink::wake);
     while load.load(Ordering::Relaxed) > 0 {
+        if start.elapsed() >= UNBLOCK_GRACE {
+            worker.for_each_sink(Sink::end_if_blocked);
+        }
         if Instant::now() >= deadline {
             worker.for_each_sink(|sink| {
                 sink.end(End::Drain);

@@ -292,6 +292,11 @@ impl Downstream for Sink {
             return;
         }
         inner.start_clock();
+        if self.worker.draining() && inner.blocked == Some(seq) && is_null(frame) && inner.queue.waiting() == 1 {
+            // It was not the client's time that was over: it is to ask again, somewhere else.
+            inner.end_with(End::Drain);
+            return self.taken(guard, Ok(()));
+        }
         if last {
             self.note_answered(inner, seq);
         }
@@ -319,11 +324,12 @@ impl Downstream for Sink {
             inner.end_with(End::Upstream);
             return self.taken(guard, Ok(()));
         }
-        if let Some(db) = inner.session.selecting.take()
-            && frame.first() == Some(&b'+')
-        {
-            inner.session.db = db;
-            self.info.confirm(&inner.session);
+        if plan.may_select() {
+            inner.session.selecting = false;
+            if let Some(db) = plan.selected(frame) {
+                inner.session.db = db;
+                self.info.confirm(&inner.session);
+            }
         }
         let proto = inner.session.proto;
         let outcome = inner.queue.fill(seq, last, |out| {
@@ -378,7 +384,7 @@ impl Downstream for Sink {
             inner.unblocking.pop_front();
         }
         self.note_answered(&mut inner, seq);
-        inner.session.selecting = None;
+        inner.session.selecting = false;
         inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
         let outcome = match failure {
             Failure::Unsent(why) => inner.queue.fill(seq, true, |out| encode::error(out, why.to_string())),
@@ -400,4 +406,8 @@ impl Downstream for Sink {
             waker.wake_by_ref();
         }
     }
+}
+
+fn is_null(frame: &[u8]) -> bool {
+    matches!(frame, b"*-1\r\n" | b"$-1\r\n" | b"_\r\n")
 }

@@ -12,7 +12,7 @@ use crate::client::{Registry, Secrets};
 use crate::crypto::{Cipher, Keyring};
 use crate::policy::{Policy, TokenBucket};
 use crate::resp::Proto;
-use crate::transform::Transform;
+use crate::transform::{Control, Transform};
 use crate::upstream::{Budgets, Endpoint, LaneKey, Pool};
 
 /// One read's worth of requests; larger ones are read on behind what came.
@@ -67,6 +67,7 @@ impl Worker {
             transactions: all.transactions.div_ceil(share),
             blocking: all.blocking.div_ceil(share),
             subscriptions: all.subscriptions.div_ceil(share),
+            dedicated: all.dedicated.div_ceil(share),
         };
         Rc::new(Self {
             pool: Pool::new(shared.endpoint.clone(), budgets),
@@ -102,8 +103,21 @@ impl Worker {
         }
     }
 
+    /// Nothing further is begun, and who waits for an element is not waited for: the server ends the
+    /// command, so that an element that comes in the same instant is delivered or still there.
     pub fn start_draining(&self) {
         self.draining.set(true);
+        let mut connections = Vec::new();
+        self.for_each_sink(|sink| connections.extend(sink.blocked_connection()));
+        if connections.is_empty() {
+            return;
+        }
+        // Without a lane the clients are cut soon.
+        let Ok(lane) = self.pool.shared(LaneKey { proto: Proto::Resp2, db: 0 }) else { return };
+        for connection in connections {
+            lane.tell(Control::Unblock { connection, error: false });
+        }
+        lane.wake();
     }
 
     pub fn draining(&self) -> bool {

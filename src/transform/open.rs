@@ -53,7 +53,12 @@ impl Transform {
     /// Appends what the client gets for `frame`, one complete reply, to `out`.
     pub fn open(&mut self, plan: &ReplyPlan, frame: &[u8], proto: Proto, out: &mut BytesMut) {
         match plan {
-            ReplyPlan::Raw | ReplyPlan::Step | ReplyPlan::Started | ReplyPlan::Queued | ReplyPlan::Released => {
+            ReplyPlan::Raw
+            | ReplyPlan::Step
+            | ReplyPlan::Started
+            | ReplyPlan::Queued
+            | ReplyPlan::Released
+            | ReplyPlan::Selected(_) => {
                 return raw(frame, out);
             }
             ReplyPlan::Replace(bytes) => return out.extend_from_slice(bytes),
@@ -89,6 +94,7 @@ impl Transform {
             | ReplyPlan::Started
             | ReplyPlan::Queued
             | ReplyPlan::Released
+            | ReplyPlan::Selected(_)
             | ReplyPlan::Commands(_) => pass(walk, out),
             ReplyPlan::Replace(bytes) => {
                 walk.skip_value().ok_or(OpenFailure::Shape)?;

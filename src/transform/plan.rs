@@ -7,6 +7,7 @@ use super::compute::Reading;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules;
+use crate::resp::{Token, Walker};
 
 /// A reply's shape and the places of the sealed values in it.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub enum ReplyPlan {
     Info,
     /// COMMAND, answered from the table if the server has no answer.
     Commands(Question),
+    /// The answer to SELECT: OK, and what follows is meant for that database.
+    Selected(u32),
     /// The answer to MULTI: anything but OK means that what follows runs outside of a transaction.
     Started,
     /// The answer to a command inside MULTI: QUEUED, or the server's refusal.
@@ -104,6 +107,40 @@ impl ReplyPlan {
             Self::Replace(_) => frame.first() == Some(&b'-'),
             Self::Queued => frame != b"+QUEUED\r\n" && frame.first() != Some(&b'-'),
             _ => false,
+        }
+    }
+}
+
+impl ReplyPlan {
+    /// Does the reply decide in which database the client is?
+    pub fn may_select(&self) -> bool {
+        match self {
+            Self::Selected(_) => true,
+            Self::Exec(plans) => plans.iter().any(Self::may_select),
+            _ => false,
+        }
+    }
+
+    /// The database that the client is in from here on, if `frame` says that it has changed.
+    pub fn selected(&self, frame: &[u8]) -> Option<u32> {
+        self.selected_by(&mut Walker::new(frame))
+    }
+
+    fn selected_by(&self, walk: &mut Walker<'_>) -> Option<u32> {
+        match self {
+            Self::Selected(db) => matches!(walk.next(), Some(Token::Simple(_))).then_some(*db),
+            Self::Exec(plans) => {
+                if walk.next() != Some(Token::Array(plans.len())) {
+                    return None;
+                }
+                let mut selected = None;
+                for plan in plans {
+                    selected = plan.selected_by(&mut walk.clone()).or(selected);
+                    walk.skip_value()?;
+                }
+                selected
+            }
+            _ => None,
         }
     }
 }

@@ -19,6 +19,7 @@ use super::lane::Lane;
 use super::stream::Stream;
 use super::unavailable::{Fault, Unavailable};
 use crate::resp::ReplyScanner;
+use crate::transform::Control;
 
 /// An idle connection is asked for a sign of life this often; Upstash has been seen to cut idle ones
 /// after 30 s, and PING is not billed.
@@ -240,7 +241,7 @@ impl Driver {
         if !self.lane.may_ping() || now - self.heard < PING_EVERY {
             return Ok(false);
         }
-        self.lane.ping();
+        self.lane.tell(Control::Ping);
         self.pinged = Some(now);
         Ok(true)
     }

@@ -88,7 +88,7 @@ pub(super) struct State {
     pub(super) written: u64,
     pub(super) pending: VecDeque<Pending>,
     pub(super) waker: Option<Waker>,
-    /// Takes no new requests: the server said that it is the wrong one.
+    /// Takes no requests of other clients: the server said that it is the wrong one, or it is in another database.
     pub(super) retired: bool,
     /// Ends when nothing is pending any more, or at once if `abandon`.
     pub(super) closing: Closing,
@@ -98,16 +98,24 @@ pub(super) struct State {
     pub(super) held_up: Vec<Waker>,
 }
 
+impl State {
+    pub(super) fn is_unowned(&self) -> bool {
+        self.pending.iter().all(|request| request.owner.is_none())
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closing {
     No,
     WhenIdle,
+    /// When none of the replies that are due is anybody's.
+    WhenUnowned,
     Now,
 }
 
 pub struct Lane {
     pub key: LaneKey,
-    pub usage: LaneUse,
+    pub(super) usage: Cell<LaneUse>,
     /// The server's number of this connection; 0 until it is made, [`Self::NO_NUMBER`] if the server tells
     /// none. Other workers read it.
     pub server_id: Arc<AtomicU64>,
@@ -123,7 +131,7 @@ impl Lane {
     pub(super) fn new(key: LaneKey, usage: LaneUse) -> Rc<Self> {
         Rc::new(Self {
             key,
-            usage,
+            usage: Cell::new(usage),
             server_id: Arc::default(),
             owner: RefCell::new(None),
             unused_since: Cell::new(None),
@@ -194,12 +202,22 @@ impl Lane {
         !matches!(state.phase, Phase::Dead) && !state.retired && state.closing == Closing::No
     }
 
+    /// May several clients use it?
+    pub fn is_shared(&self) -> bool {
+        self.usage.get() == LaneUse::Shared
+    }
+
     pub fn is_dead(&self) -> bool {
         matches!(self.state.borrow().phase, Phase::Dead)
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.state.borrow().pending.is_empty()
+    }
+
+    /// Its state on the server is no longer what its key says: it serves whoever has it, and nobody else.
+    pub fn retire(&self) {
+        self.state.borrow_mut().retired = true;
     }
 
     /// From now on array frames can be messages (RESP2 has no push type).
@@ -215,6 +233,24 @@ impl Lane {
     pub(super) fn set_owner(&self, owner: Option<Weak<dyn Downstream>>) {
         self.unused_since.set(owner.is_none().then(Instant::now));
         *self.owner.borrow_mut() = owner;
+    }
+
+    /// Its client gives it up. That ends the connection, as soon as no other client, with whom it was once
+    /// shared, waits for a reply.
+    pub(super) fn give_up(&self) {
+        let owner = self.owner.borrow_mut().take().and_then(|owner| owner.upgrade());
+        let mut state = self.state.borrow_mut();
+        for request in &mut state.pending {
+            let is_its = |of: &Rc<dyn Downstream>| owner.as_ref().is_some_and(|owner| Rc::ptr_eq(of, owner));
+            request.owner.take_if(|of| is_its(of));
+        }
+        let unowned = state.is_unowned();
+        state.closing = Closing::WhenUnowned;
+        drop(state);
+        if unowned {
+            return self.close(true);
+        }
+        self.wake();
     }
 
     /// Ends the connection; what is pending is answered first unless `now`.

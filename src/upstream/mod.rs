@@ -17,7 +17,7 @@ mod tls;
 mod unavailable;
 
 pub use dial::{Endpoint, Login};
-pub use lane::{Downstream, Failure, Frames, Lane, LaneKey, LaneUse};
+pub use lane::{Downstream, Failure, Frames, Lane, LaneKey};
 pub use pool::{Budgets, Class, Exhausted, Pinned, Pool};
 pub use tls::{TlsFault, client_config};
 pub use unavailable::{Fault, Unavailable};

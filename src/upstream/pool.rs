@@ -30,6 +30,8 @@ pub enum Class {
     Transaction,
     Blocking,
     Subscription,
+    /// For all that a client does, because the server keeps something about it (WAIT).
+    Dedicated,
 }
 
 /// Pinned lanes of one worker, by class.
@@ -38,6 +40,7 @@ pub struct Budgets {
     pub transactions: usize,
     pub blocking: usize,
     pub subscriptions: usize,
+    pub dedicated: usize,
 }
 
 /// Why no pinned lane could be had.
@@ -52,7 +55,7 @@ pub struct Pool {
     budgets: Budgets,
     shared: RefCell<HashMap<LaneKey, Rc<Lane>>>,
     idle: RefCell<HashMap<LaneKey, Vec<Rc<Lane>>>>,
-    used: [Cell<usize>; 3],
+    used: [Cell<usize>; 4],
     backoff: RefCell<Option<Backoff>>,
     version: RefCell<Option<String>>,
 }
@@ -79,6 +82,16 @@ impl Pinned {
         &self.lane
     }
 
+    /// Counts it in another class from here on.
+    pub fn count_as(&mut self, class: Class) -> Result<(), Exhausted> {
+        if let Some(before) = self.class.filter(|before| *before != class) {
+            self.pool.count(class)?;
+            self.pool.uncount(before);
+            self.class = Some(class);
+        }
+        Ok(())
+    }
+
     /// The server keeps no state for this lane any more: the next client may have it.
     pub fn set_clean(&self) {
         self.clean.set(true);
@@ -87,17 +100,16 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        self.lane.set_owner(None);
         if let Some(class) = self.class {
-            let used = &self.pool.used[class as usize];
-            used.set(used.get() - 1);
+            self.pool.uncount(class);
         }
         let mut idle = self.pool.idle.borrow_mut();
         let shelf = idle.entry(self.lane.key).or_default();
         if self.clean.get() && self.lane.is_usable() && self.lane.is_idle() && shelf.len() < MAX_IDLE {
+            self.lane.set_owner(None);
             shelf.push(self.lane.clone());
         } else {
-            self.lane.close(true);
+            self.lane.give_up();
         }
     }
 }
@@ -134,19 +146,51 @@ impl Pool {
 
     /// A lane for one client alone, within the budget of its class.
     pub fn pin(self: &Rc<Self>, key: LaneKey, class: Class, owner: Weak<dyn Downstream>) -> Result<Pinned, Exhausted> {
+        self.count(class)?;
+        let lane = match self.take(key) {
+            Ok(lane) => lane,
+            Err(why) => {
+                self.uncount(class);
+                return Err(Exhausted::Upstream(why));
+            }
+        };
+        lane.set_owner(Some(owner));
+        Ok(Pinned { lane, pool: self.clone(), class: Some(class), clean: Cell::new(false) })
+    }
+
+    /// Gives a lane that was shared to one of its clients alone. The others get their replies, and a new
+    /// lane with their next request.
+    pub fn set_apart(
+        self: &Rc<Self>,
+        lane: Rc<Lane>,
+        class: Class,
+        owner: Weak<dyn Downstream>,
+    ) -> Result<Pinned, Exhausted> {
+        self.count(class)?;
+        self.forget(&lane);
+        lane.usage.set(LaneUse::Pinned);
+        lane.set_owner(Some(owner));
+        Ok(Pinned { lane, pool: self.clone(), class: Some(class), clean: Cell::new(false) })
+    }
+
+    fn count(&self, class: Class) -> Result<(), Exhausted> {
         let budget = match class {
             Class::Transaction => self.budgets.transactions,
             Class::Blocking => self.budgets.blocking,
             Class::Subscription => self.budgets.subscriptions,
+            Class::Dedicated => self.budgets.dedicated,
         };
         let used = &self.used[class as usize];
         if used.get() >= budget {
             return Err(Exhausted::Budget);
         }
-        let lane = self.take(key).map_err(Exhausted::Upstream)?;
         used.set(used.get() + 1);
-        lane.set_owner(Some(owner));
-        Ok(Pinned { lane, pool: self.clone(), class: Some(class), clean: Cell::new(false) })
+        Ok(())
+    }
+
+    fn uncount(&self, class: Class) {
+        let used = &self.used[class as usize];
+        used.set(used.get() - 1);
     }
 
     /// A lane for all that one client sends; its bound is the number of clients.

@@ -4,7 +4,7 @@ use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::lane::{Closing, Downstream, Failure, Frames, Lane, LaneUse, Pending, Phase, RESUME_AT};
+use super::lane::{Closing, Downstream, Failure, Frames, Lane, Pending, Phase, RESUME_AT};
 use super::unavailable::{Fault, Unavailable};
 use crate::resp::Proto;
 use crate::transform::{Control, PushKind, ReplyPlan, Wire, push_kind};
@@ -53,7 +53,8 @@ impl Lane {
         match state.closing {
             Closing::Now => true,
             Closing::WhenIdle => state.pending.is_empty(),
-            Closing::No => state.retired && state.pending.is_empty() && self.usage == LaneUse::Shared,
+            Closing::WhenUnowned => state.is_unowned(),
+            Closing::No => state.retired && state.pending.is_empty() && self.is_shared(),
         }
     }
 
@@ -72,11 +73,11 @@ impl Lane {
         Some(result)
     }
 
-    /// Asks for a sign of life on our own account.
-    pub(super) fn ping(&self) {
+    /// Sends something on our own account; the reply is of no interest.
+    pub fn tell(&self, command: Control<'_>) {
         let mut state = self.state.borrow_mut();
         let start = state.written + state.wire.len() as u64;
-        state.wire.control(Control::Ping);
+        state.wire.control(command);
         state.pending.push_back(Pending { owner: None, seq: 0, plan: ReplyPlan::Raw, frames: Frames::One, start });
     }
 
