@@ -1,145 +1,23 @@
-//! An upstream that behaves as Upstash does, in front of a real server: COMMAND empty, database 0 only, commands that are
-//! not documented refused in its words, 10 MB for a request or a reply, idle connections cut. Facts from its documentation.
+//! On an upstream that behaves as Upstash does (support/upstash.rs says in what).
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::{Frame, MARKER, Sidecar, Tap, Upstream, secret};
-use waxseal::resp::{ReplyScanner, RequestLimits, RequestScanner};
+use support::raw::{End, encode};
+use support::upstash::{Conduct, Cut, LIMIT, Upstash};
+use support::{Frame, MARKER, Raw, Sidecar, Tap, Upstream, secret, wait_until};
 
-const LIMIT: usize = 10_485_760;
-const IDLE: Duration = Duration::from_millis(1500);
-/// Of Redis, but not in Upstash's list.
-const UNDOCUMENTED: [&str; 15] = [
-    "OBJECT",
-    "SORT",
-    "SORT_RO",
-    "LCS",
-    "MOVE",
-    "MIGRATE",
-    "SWAPDB",
-    "DEBUG",
-    "LATENCY",
-    "SLOWLOG",
-    "MODULE",
-    "ROLE",
-    "CLUSTER",
-    "SSUBSCRIBE",
-    "SPUBLISH",
-];
-
-struct Upstash {
-    port: u16,
-    cut: Arc<AtomicUsize>,
-}
-
-impl Upstash {
-    fn before(upstream: &Upstream) -> Self {
-        let config = upstream.certs.server_config();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let port = listener.local_addr().expect("address").port();
-        let behind = upstream.plain_port;
-        let cut = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&cut);
-        // Ends with the test's process.
-        std::thread::spawn(move || {
-            for socket in listener.incoming().flatten() {
-                let (config, counted) = (Arc::clone(&config), Arc::clone(&counted));
-                std::thread::spawn(move || serve(socket, config, behind, &counted));
-            }
-        });
-        Self { port, cut }
-    }
-}
-
-/// One connection, one request at a time. Ends when either side does, or when it has been idle.
-fn serve(socket: TcpStream, config: Arc<ServerConfig>, behind: u16, cut: &AtomicUsize) -> Option<()> {
-    socket.set_read_timeout(Some(IDLE)).ok()?;
-    let mut client = StreamOwned::new(ServerConnection::new(config).ok()?, socket);
-    let mut server = TcpStream::connect(("127.0.0.1", behind)).ok()?;
-    let (mut input, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
-    let mut scanner = RequestScanner::new();
-    loop {
-        while let Some(len) = scanner.scan(&input, &RequestLimits::authenticated(usize::MAX)).ok()? {
-            let reply = {
-                let request = scanner.request(&input);
-                let words: Vec<String> = request
-                    .args
-                    .iter()
-                    .take(2)
-                    .map(|at| String::from_utf8_lossy(&request.bytes[at.clone()]).to_uppercase())
-                    .collect();
-                match refusal(&words, len) {
-                    Some(reply) => reply,
-                    None => forward(&mut server, request.bytes)?,
-                }
-            };
-            client.write_all(&reply).ok()?;
-            client.flush().ok()?;
-            scanner.reset();
-            input.drain(..len);
-        }
-        match client.read(&mut chunk) {
-            Ok(0) => return None,
-            Ok(count) => input.extend_from_slice(&chunk[..count]),
-            Err(_) => {
-                cut.fetch_add(1, Ordering::Relaxed);
-                return None;
-            }
-        }
-    }
-}
-
-fn refusal(words: &[String], len: usize) -> Option<Vec<u8>> {
-    let name = words.first().map_or("", String::as_str);
-    let argument = words.get(1).map_or("", String::as_str);
-    if len > LIMIT {
-        return Some(too_large(len));
-    }
-    if name == "COMMAND" {
-        return Some(b"*0\r\n".to_vec());
-    }
-    if name == "SELECT" && argument != "0" {
-        return Some(format!("-ERR Only 0th database is supported! Selected DB: {argument}\r\n").into_bytes());
-    }
-    UNDOCUMENTED.contains(&name).then(|| {
-        format!("-ERR Command is not available: '{name}'. See https://upstash.com/docs/redis/overall/rediscompatibility for details\r\n").into_bytes()
-    })
-}
-
-fn too_large(actual: usize) -> Vec<u8> {
-    format!("-ERR max request size exceeded. Limit: {LIMIT} bytes, Actual: {actual} bytes.\r\n").into_bytes()
-}
-
-fn forward(server: &mut TcpStream, request: &[u8]) -> Option<Vec<u8>> {
-    server.write_all(request).ok()?;
-    let (mut reply, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
-    let mut scanner = ReplyScanner::new();
-    while scanner.scan(&reply).ok()?.is_none() {
-        let count = server.read(&mut chunk).ok().filter(|count| *count > 0)?;
-        reply.extend_from_slice(&chunk[..count]);
-    }
-    Some(if reply.len() > LIMIT { too_large(reply.len()) } else { reply })
-}
-
-fn house() -> (Upstream, Upstash, Sidecar) {
+fn house(conduct: Conduct) -> (Upstream, Upstash, Sidecar) {
     let upstream = Upstream::start();
-    let upstash = Upstash::before(&upstream);
-    let sidecar = Sidecar::start_with(&upstream, |settings| {
-        settings.url = format!("rediss://default@127.0.0.1:{}", upstash.port)
-    });
+    let upstash = Upstash::before(&upstream, conduct);
+    let sidecar = Sidecar::start_with(&upstream, |settings| settings.url = upstash.url());
     (upstream, upstash, sidecar)
 }
 
 #[test]
 fn the_main_job_works_on_it() {
-    let (upstream, _upstash, sidecar) = house();
+    let (upstream, upstash, sidecar) = house(Conduct::default());
     let tap = Tap::on(&upstream);
     for mut client in [sidecar.connect(), sidecar.connect3()] {
         let value = secret("value");
@@ -158,17 +36,19 @@ fn the_main_job_works_on_it() {
         assert_eq!(client.run("EXEC"), Frame::Array(vec![Frame::Bulk(value)]));
     }
     tap.assert_never_contains(MARKER);
-    // Nothing is sent on our own account that it would refuse: its words never show up in the log.
-    assert!(!sidecar.stderr().contains("not available"), "{}", sidecar.stderr());
+    assert_eq!(upstash.refused(), [""; 0], "sent on our own account, and not documented");
 }
 
 #[test]
 fn what_it_refuses_reaches_the_client_in_its_words() {
-    let (_upstream, _upstash, sidecar) = house();
+    let (_upstream, _upstash, sidecar) = house(Conduct::default());
     let mut client = sidecar.connect();
     assert_eq!(client.run("SELECT 0"), Frame::ok());
     assert!(client.run("SELECT 1").is_error("ERR Only 0th database is supported! Selected DB: 1"));
     assert_eq!(client.run("SET session:a v"), Frame::ok(), "the connection is where it was");
+    assert_eq!(client.run("CONFIG GET timeout"), Frame::Array(Vec::new()));
+    assert!(client.run("SSUBSCRIBE channel").is_error("ERR Command is not available: 'SSUBSCRIBE'"));
+    assert_eq!(client.run("PING"), Frame::Simple("PONG".into()), "it is no subscriber");
     assert!(client.run("OBJECT ENCODING open:a").is_error("ERR Command is not available: 'OBJECT'"));
     // Topology is answered here, not there.
     assert!(client.run("CLUSTER INFO").is_error("ERR This instance has cluster support disabled"));
@@ -177,7 +57,7 @@ fn what_it_refuses_reaches_the_client_in_its_words() {
 
 #[test]
 fn values_up_to_its_limit_pass_and_larger_ones_are_its_error() {
-    let (_upstream, _upstash, sidecar) = house();
+    let (_upstream, _upstash, sidecar) = house(Conduct::default());
     let mut client = sidecar.connect();
     let value = vec![b'v'; LIMIT - 200];
     assert_eq!(client.command(&[b"SET", b"session:large", &value]), Frame::ok());
@@ -193,15 +73,17 @@ fn values_up_to_its_limit_pass_and_larger_ones_are_its_error() {
     assert_eq!(client.run("EXISTS session:beyond"), Frame::Integer(0));
 }
 
+const IDLE: Duration = Duration::from_millis(1500);
+
 /// Its cutting of idle connections is not noticed by a command that comes later.
 #[test]
 fn idle_connections_are_cut_and_nobody_notices() {
-    let (_upstream, upstash, sidecar) = house();
+    let (_upstream, upstash, sidecar) = house(Conduct { idle: IDLE, ..Conduct::default() });
     let mut client = sidecar.connect();
     assert_eq!(client.run("SET session:a v"), Frame::ok());
     for round in 0..3 {
         std::thread::sleep(IDLE + Duration::from_millis(700));
-        assert!(upstash.cut.load(Ordering::Relaxed) > round, "nothing was cut");
+        assert!(upstash.cut() > round, "nothing was cut");
         assert_eq!(client.run("GET session:a"), Frame::bulk("v"), "round {round}");
     }
 }
@@ -209,7 +91,7 @@ fn idle_connections_are_cut_and_nobody_notices() {
 /// Clients that ask COMMAND where keys are get the answer that it does not have.
 #[test]
 fn commands_are_described_from_the_table() {
-    let (_upstream, _upstash, sidecar) = house();
+    let (_upstream, _upstash, sidecar) = house(Conduct::default());
     for mut client in [sidecar.connect(), sidecar.connect3()] {
         let commands = client.run("COMMAND").items();
         assert!(commands.len() > 200);
@@ -221,4 +103,135 @@ fn commands_are_described_from_the_table() {
         let keys = [Frame::bulk("a"), Frame::bulk("b")];
         assert_eq!(client.run("COMMAND GETKEYS MSET a 1 b 2").items(), keys);
     }
+}
+
+/// Beyond its rate it delays; everybody gets the right answers in the right order, and what needs no upstream at once.
+#[test]
+fn commands_over_its_rate_are_delayed_and_all_answered() {
+    const RATE: u32 = 400;
+    const CLIENTS: usize = 4;
+    const EACH: usize = 100;
+    let (_upstream, _upstash, sidecar) = house(Conduct { rate: Some(RATE), ..Conduct::default() });
+    let begin = Instant::now();
+    let mut clients: Vec<Raw> = (0..CLIENTS).map(|_| sidecar.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        for round in 0..EACH {
+            let (key, value) = (format!("session:{number}:{round}"), format!("{number} {round}"));
+            client.send(&encode(&[b"SET", key.as_bytes(), value.as_bytes()]));
+            client.send(&encode(&[b"GET", key.as_bytes()]));
+        }
+    }
+    let mut other = sidecar.connect();
+    let asked = Instant::now();
+    assert_eq!(other.run("PING"), Frame::Simple("PONG".into()));
+    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    for (number, client) in clients.iter_mut().enumerate() {
+        for round in 0..EACH {
+            assert_eq!((client.read(), client.read()), (Frame::ok(), Frame::bulk(format!("{number} {round}"))));
+        }
+    }
+    let least = Duration::from_secs(1) * u32::try_from(2 * CLIENTS * EACH - 1).expect("few") / RATE;
+    assert!(begin.elapsed() >= least, "nothing was delayed: {:?}", begin.elapsed());
+    println!("{} commands in {:?} at {RATE} per second", 2 * CLIENTS * EACH, begin.elapsed());
+}
+
+/// A command that goes out in the very moment of the cut: not sent, it is answered LOADING and was not carried out; sent,
+/// the connection ends, for it may have been. Never is anything else said.
+#[test]
+fn a_command_in_the_moment_of_the_cut() {
+    const IDLE: Duration = Duration::from_millis(60);
+    const ROUNDS: usize = 60;
+    for cut in [Cut::AtOnce, Cut::OnRequest, Cut::AfterRequest] {
+        let (upstream, upstash, sidecar) = house(Conduct { idle: IDLE, cut, ..Conduct::default() });
+        let mut client = sidecar.connect();
+        let (mut acknowledged, mut loading, mut closed) = (0, 0, 0);
+        for round in 0..ROUNDS {
+            // About the time at which the connection is cut: before, then and after.
+            std::thread::sleep(
+                IDLE - Duration::from_millis(6) + Duration::from_micros(200) * u32::try_from(round).expect("few"),
+            );
+            client.send_lossy(b"INCR open:counter\r\n");
+            match client.try_read() {
+                Ok(Frame::Integer(_)) => acknowledged += 1,
+                Ok(reply) if reply.is_error("LOADING") => loading += 1,
+                Err(End::Closed) => {
+                    closed += 1;
+                    client = sidecar.connect();
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let carried_out = String::from_utf8(upstream.raw().run("GET open:counter").bytes()).expect("text");
+        let carried_out: usize = carried_out.parse().expect("a number");
+        println!(
+            "{ROUNDS} rounds, {} cuts: {acknowledged} answered, {loading} LOADING, {closed} closed, {carried_out} carried out",
+            upstash.cut()
+        );
+        assert!(upstash.cut() > 0, "nothing was cut");
+        match cut {
+            Cut::AtOnce => assert!((acknowledged..=acknowledged + closed).contains(&carried_out)),
+            Cut::OnRequest => assert!(carried_out == acknowledged && closed > 0),
+            Cut::AfterRequest => assert!(carried_out == acknowledged + closed && closed > 0),
+        }
+        wait_until("all is well", || {
+            let mut client = sidecar.connect();
+            client.send(b"SET session:a v\r\n");
+            client.try_read() == Ok(Frame::ok())
+        });
+    }
+}
+
+/// Longer than the sidecar's patience with a silent connection: 15 s, 10 s for the answer, 5 s to notice.
+const LONG: Duration = Duration::from_secs(33);
+
+/// Where it cuts after 20 s, connections are asked for a sign of life before that, those of subscribers too.
+#[test]
+fn what_would_be_cut_for_being_idle_is_kept_alive() {
+    let conduct = Conduct { idle: Duration::from_secs(20), ..Conduct::default() };
+    let (_upstream, upstash, sidecar) = house(conduct);
+    let (mut second, mut third, mut client) = (sidecar.connect(), sidecar.connect3(), sidecar.connect());
+    second.run("SUBSCRIBE session:c");
+    third.run("SUBSCRIBE session:c");
+    let mut watching = sidecar.connect();
+    assert_eq!(watching.run("WATCH session:a"), Frame::ok());
+    assert_eq!(client.run("SET session:b v"), Frame::ok());
+    std::thread::sleep(LONG);
+    assert_eq!(upstash.cut(), 0, "idle connections were not kept alive");
+    assert_eq!(client.run("PUBLISH session:c news"), Frame::Integer(2));
+    assert_eq!(second.read().items()[2], Frame::bulk("news"));
+    assert_eq!(third.read().items()[2], Frame::bulk("news"));
+    assert_eq!((watching.run("MULTI"), watching.run("EXEC")), (Frame::ok(), Frame::Array(Vec::new())));
+    assert!(upstash.refused().is_empty(), "{:?}", upstash.refused());
+}
+
+/// A router forgets idle connections without a word to either side: that is found before a command falls into it.
+#[test]
+fn a_connection_that_is_dead_without_a_word_is_replaced() {
+    let (_upstream, upstash, sidecar) = house(Conduct::default());
+    let mut client = sidecar.connect();
+    assert_eq!(client.run("SET session:a v"), Frame::ok());
+    let mut subscriber = sidecar.connect();
+    subscriber.run("SUBSCRIBE session:c");
+    upstash.vanish();
+    std::thread::sleep(LONG);
+    // A subscriber may have missed something, so it must know.
+    assert_eq!(subscriber.try_read(), Err(End::Closed));
+    let asked = Instant::now();
+    assert_eq!(client.run("GET session:a"), Frame::bulk("v"));
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+/// CLIENT UNBLOCK and CLIENT KILL are not among its commands; here they work all the same.
+#[test]
+fn clients_are_unblocked_and_killed_without_its_help() {
+    let (_upstream, upstash, sidecar) = house(Conduct::default());
+    let (mut asker, mut blocked) = (sidecar.connect(), sidecar.connect());
+    let id = blocked.run("CLIENT ID").integer();
+    blocked.send(b"BLPOP session:list 0\r\n");
+    wait_until("it is unblocked", || asker.run(&format!("CLIENT UNBLOCK {id}")) == Frame::Integer(1));
+    assert_eq!(blocked.read(), Frame::Null);
+    assert_eq!(blocked.run("SET session:a v"), Frame::ok());
+    assert_eq!(asker.run(&format!("CLIENT KILL ID {id}")), Frame::Integer(1));
+    assert_eq!(blocked.try_read(), Err(End::Closed));
+    println!("refused there: {:?}", upstash.refused());
 }

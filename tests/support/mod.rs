@@ -11,6 +11,7 @@ pub mod raw;
 pub mod same;
 pub mod sidecar;
 pub mod tap;
+pub mod upstash;
 pub mod upstream;
 
 pub use newer::Newer;
