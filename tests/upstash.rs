@@ -69,6 +69,21 @@ fn values_up_to_its_limit_pass_and_larger_ones_are_its_error() {
     let Frame::Error(text) = client.command(&[b"SET", b"session:beyond", &almost]) else { panic!("it fits") };
     assert!(text.starts_with("ERR max request size exceeded") && text.contains("adds 48 bytes"), "{text}");
     assert_eq!(client.command(&[b"SET", b"open:almost", &almost]), Frame::ok());
+    // Where no rule applies the server's words pass as they are.
+    let Frame::Error(text) = client.command(&[b"SET", b"open:beyond", &beyond]) else { panic!("it fits") };
+    assert!(text.starts_with("ERR max request size exceeded") && text.ends_with(" bytes."), "{text}");
+    // Replies count too: elements that fit in clear and not with their envelopes.
+    let element = [b'e'; 40];
+    let half = vec![&element[..]; LIMIT / 160];
+    for key in ["session:list", "open:list"] {
+        let push = [&[b"RPUSH", key.as_bytes()], &half[..]].concat();
+        client.command(&push);
+        assert_eq!(client.command(&push).integer(), i64::try_from(2 * half.len()).expect("few"));
+    }
+    assert_eq!(client.run("LRANGE open:list 0 -1").items().len(), 2 * half.len());
+    let Frame::Error(text) = client.run("LRANGE session:list 0 -1") else { panic!("it fits") };
+    assert!(text.starts_with("ERR max request size exceeded") && text.contains("adds 48 bytes"), "{text}");
+    assert_eq!(client.run("LRANGE session:list 0 9").items(), vec![Frame::bulk(element); 10]);
     assert_eq!(client.run("PING"), Frame::Simple("PONG".into()));
     assert_eq!(client.run("EXISTS session:beyond"), Frame::Integer(0));
 }

@@ -165,7 +165,7 @@ impl Emulation {
                     Turn::Send
                 }
                 Written::NoScript | Written::Refused => {
-                    super::open::raw(frame, out);
+                    super::open::raw_of_sealed(frame, out);
                     Turn::Done
                 }
             },
@@ -184,7 +184,7 @@ impl Emulation {
             Some(Token::Bulk(sealed)) => Some(sealed),
             Some(Token::Null) => None,
             Some(Token::Error(_) | Token::BlobError(_)) => {
-                super::open::raw(frame, out);
+                super::open::raw_of_sealed(frame, out);
                 return Ok(Turn::Done);
             }
             _ => return Err(super::open::OpenFailure::Shape.to_string()),

@@ -40,8 +40,9 @@ impl fmt::Display for OpenFailure {
     }
 }
 
-/// Upstash's words for a request or reply beyond its plan's limit; to which envelopes may have led.
-const TOO_LARGE: &[u8] = b"-ERR max request size exceeded";
+/// Upstash's words for what is beyond its plan's limit: a request or reply, and a key with all that it holds. Envelopes may
+/// have led there.
+const TOO_LARGE: [&[u8]; 2] = [b"-ERR max request size exceeded", b"-ERR max single record size exceeded"];
 const ENVELOPES_COUNT: &[u8] = b" Of these, Waxseal adds 48 bytes to each value and member that it encrypts.\r\n";
 
 /// Stands for the rest of a server's error that repeats an argument, which is an envelope.
@@ -53,14 +54,10 @@ impl Transform {
     /// Appends what the client gets for `frame`, one complete reply, to `out`.
     pub fn open(&mut self, plan: &ReplyPlan, frame: &[u8], proto: Proto, out: &mut BytesMut) {
         match plan {
-            ReplyPlan::Raw
-            | ReplyPlan::Step
-            | ReplyPlan::Started
-            | ReplyPlan::Queued
-            | ReplyPlan::Released
-            | ReplyPlan::Selected(_) => {
+            ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Released | ReplyPlan::Selected(_) => {
                 return raw(frame, out);
             }
+            ReplyPlan::Sealed | ReplyPlan::Step | ReplyPlan::Queued => return raw_of_sealed(frame, out),
             ReplyPlan::Replace(bytes) => return out.extend_from_slice(bytes),
             _ => {}
         }
@@ -85,11 +82,17 @@ impl Transform {
         }
         if is_error(walk) {
             // The server's own errors concern no value.
-            raw(walk.skip_value().ok_or(OpenFailure::Shape)?, out);
+            let error = walk.skip_value().ok_or(OpenFailure::Shape)?;
+            if matches!(plan, ReplyPlan::Raw) {
+                raw(error, out)
+            } else {
+                raw_of_sealed(error, out)
+            }
             return Ok(());
         }
         match plan {
             ReplyPlan::Raw
+            | ReplyPlan::Sealed
             | ReplyPlan::Step
             | ReplyPlan::Started
             | ReplyPlan::Queued
@@ -263,11 +266,6 @@ pub(super) fn raw(frame: &[u8], out: &mut BytesMut) {
     if let Some(at) = error.windows(MAGIC.len()).position(|bytes| bytes == MAGIC) {
         return encode::error(out, [&error[..at], REPEATED].concat());
     }
-    if let Some(text) = frame.strip_suffix(b"\r\n").filter(|text| text.starts_with(TOO_LARGE)) {
-        out.extend_from_slice(text);
-        out.extend_from_slice(ENVELOPES_COUNT);
-        return;
-    }
     out.extend_from_slice(frame);
 }
 
@@ -278,5 +276,17 @@ fn error_text(frame: &[u8]) -> Option<&[u8]> {
     match Walker::new(frame).next() {
         Some(Token::Error(text) | Token::BlobError(text)) => Some(text),
         _ => None,
+    }
+}
+
+/// A frame in which nothing is sealed, about a request or a key in which something is.
+pub(super) fn raw_of_sealed(frame: &[u8], out: &mut BytesMut) {
+    let too_large = |text: &&[u8]| TOO_LARGE.iter().any(|words| text.starts_with(words));
+    match frame.strip_suffix(b"\r\n").filter(too_large) {
+        Some(text) => {
+            out.extend_from_slice(text);
+            out.extend_from_slice(ENVELOPES_COUNT);
+        }
+        None => raw(frame, out),
     }
 }

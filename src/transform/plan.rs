@@ -15,6 +15,8 @@ pub enum ReplyPlan {
     /// No rule touches it: the bytes pass as they came.
     #[default]
     Raw,
+    /// Nothing in it is to be opened, but something of the request was sealed.
+    Sealed,
     /// Sealed parts in this shape, of a key under this scope; `None` if no rule covers it.
     Shaped(Option<Owned>, &'static Shape),
     /// Parts that name their key, which must be one of the request's, here sorted (BLPOP, XREAD).

@@ -143,7 +143,7 @@ impl Transform {
         // Owning a scope copies the key, so only where the reply needs it.
         let first = || admitted.hits().first().and_then(owned);
         let shaped = |shape: &'static Shape| match shape {
-            Shape::Raw => ReplyPlan::Raw,
+            Shape::Raw => ReplyPlan::Sealed,
             Shape::Keyed(_) | Shape::PerKey(_) => {
                 let keys = admitted
                     .hits()
@@ -159,7 +159,7 @@ impl Transform {
         let fields =
             |from: usize| first().map(|key| ReplyPlan::Fields(key, Names::from(args, from))).unwrap_or_default();
         Ok(match &spec.reply {
-            Reply::Raw => ReplyPlan::Raw,
+            Reply::Raw => ReplyPlan::Sealed,
             Reply::Computed(computed) => {
                 let field = computed.of_a_field().then(|| args.get(2).map_or_else(Bytes::new, copy));
                 let reading = Reading::parse(*computed, args).map_err(|complaint| Refusal::Redis(complaint.into()))?;

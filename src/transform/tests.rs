@@ -466,10 +466,29 @@ fn a_redirection_never_reaches_the_client() {
 }
 
 #[test]
+fn a_limit_that_envelopes_reach_is_explained_and_other_errors_are_not_touched() {
+    const ERROR: &str = "ERR max request size exceeded. Limit: 100 bytes, Actual: 120 bytes.";
+    let mut t = transform(&["k"]);
+    let mut said = |args: &[&[u8]]| {
+        let (_, plan) = seal(&mut t, args).unwrap();
+        String::from_utf8(open(&mut t, &plan, Proto::Resp2, |out| encode::error(out, ERROR)).to_vec()).unwrap()
+    };
+    for sealed in
+        [&[&b"SET"[..], b"k", MARKER][..], &[b"GET", b"k"], &[b"MGET", b"other", b"k"], &[b"LPUSH", b"k", MARKER]]
+    {
+        let said = said(sealed);
+        assert!(said.starts_with(&format!("-{ERROR} ")) && said.contains("adds 48 bytes"), "{said}");
+    }
+    for open in [&[&b"SET"[..], b"other", MARKER][..], &[b"GET", b"other"], &[b"TTL", b"k"]] {
+        assert_eq!(said(open), format!("-{ERROR}\r\n"));
+    }
+}
+
+#[test]
 fn messages_are_opened_by_channel() {
     let mut t = transform(&["c*"]);
     let (sent, plan) = seal(&mut t, &[b"PUBLISH", b"c1", MARKER]).unwrap();
-    assert!(matches!(plan, ReplyPlan::Raw));
+    assert!(matches!(plan, ReplyPlan::Sealed));
     let payload = sent[2].clone();
     let mut push = |kind: &[u8], parts: &[&[u8]]| {
         let mut frame = BytesMut::new();

@@ -116,10 +116,9 @@ impl Lane {
         let aggregate_or_bulk = matches!(first_byte, b'$' | b'*' | b'%' | b'~' | b'=');
         aggregate_or_bulk
             && !state.subscribed
-            && state
-                .pending
-                .front()
-                .is_some_and(|p| p.owner.is_some() && p.frames == Frames::One && matches!(p.plan, ReplyPlan::Raw))
+            && state.pending.front().is_some_and(|p| {
+                p.owner.is_some() && p.frames == Frames::One && matches!(p.plan, ReplyPlan::Raw | ReplyPlan::Sealed)
+            })
     }
 
     /// A piece of the front request's reply; see [`Self::can_stream`].

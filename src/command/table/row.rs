@@ -15,8 +15,7 @@ pub(super) use crate::command::Lane::{
     Blocking, BlockingIfOption, Exclusive, Local, Monitor, Never, Shared, Subscribe, Transaction, Wait,
 };
 pub(super) use crate::command::Reason::{
-    CarriesCommand, ComputesOnValue, DumpedValue, MovesBetweenKeys, NotYetSealed, Script, ServerInternals, UnnamedKeys,
-    ValueComparison,
+    CarriesCommand, ComputesOnValue, DumpedValue, NotYetSealed, Script, ServerInternals, UnnamedKeys, ValueComparison,
 };
 pub(super) use crate::command::Values::{
     At, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart, Members,
