@@ -7,6 +7,7 @@ use std::process::Command;
 
 use redis::{AsyncCommands, Commands, Pipeline};
 use support::sidecar::Settings;
+use support::upstash::{Conduct, Upstash};
 use support::{Frame, MARKER, Sidecar, Tap, Upstream, secret};
 
 /// A whole set-up with its tap; `finish` searches.
@@ -61,10 +62,24 @@ fn python(args: &str) {
 }
 
 fn node(args: &str) {
-    // Where the system's is too old, `make setup` has put one beside Python's.
+    House::new().program(&node_path(), "node/clients.mjs", args);
+}
+
+/// Where the system's is too old, `make setup` has put one beside Python's.
+fn node_path() -> String {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/node");
-    let node = if own.exists() { own.display().to_string() } else { "node".into() };
-    House::new().program(&node, "node/clients.mjs", args);
+    if own.exists() { own.display().to_string() } else { "node".into() }
+}
+
+/// The same programs on an upstream that behaves as Upstash does: nothing is sent there that it does not document, but for
+/// what the client itself asked for.
+fn on_upstash(runtime: &str, script: &str, args: &str) {
+    let upstream = Upstream::start();
+    let upstash = Upstash::before(&upstream, Conduct::default());
+    let sidecar = Sidecar::start_with(&upstream, |settings| settings.url = upstash.url());
+    let tap = Tap::on(&upstream);
+    House { upstream, sidecar, tap }.program(runtime, script, args);
+    assert_eq!(upstash.refused(), [""; 0]);
 }
 
 #[test]
@@ -99,6 +114,21 @@ fn redis_py_on_dedicated_lanes() {
         "python/clients.py",
         "--port PORT --protocol 3",
     );
+}
+
+#[test]
+fn redis_py_on_upstash() {
+    on_upstash(".venv/bin/python3", "python/clients.py", "--port PORT --protocol 3 --one-database");
+}
+
+#[test]
+fn ioredis_on_upstash() {
+    on_upstash(&node_path(), "node/clients.mjs", "--client ioredis --port PORT --protocol 2");
+}
+
+#[test]
+fn node_redis_on_upstash() {
+    on_upstash(&node_path(), "node/clients.mjs", "--client node-redis --port PORT --protocol 3");
 }
 
 #[test]
