@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "connect/compare.rs"]
+mod compare;
 #[path = "connect/fixture.rs"]
 mod fixture;
 #[path = "connect/recorder.rs"]
@@ -14,7 +16,8 @@ mod recorder;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use fixture::{Command as Line, Fixture, Sent};
+use compare::check;
+use fixture::{Fixture, Sent};
 use recorder::Recorder;
 use redis::Commands;
 use support::raw::End;
@@ -143,90 +146,6 @@ fn without_login(sent: &[Sent]) -> Vec<Sent> {
     sent
 }
 
-/// A reply without that which differs from one connection to the next.
-fn comparable(command: &Line, frame: Frame) -> Frame {
-    let word = |at: usize| command.get(at).map_or(String::new(), |w| String::from_utf8_lossy(w).to_uppercase());
-    match (word(0).as_str(), word(1).as_str(), frame) {
-        ("CLIENT", "ID", Frame::Integer(_)) => Frame::Integer(0),
-        ("HELLO", _, Frame::Map(mut pairs)) => {
-            pairs.retain(|(key, _)| *key != Frame::bulk("id"));
-            Frame::Map(pairs)
-        }
-        ("HELLO", _, Frame::Array(mut items)) => {
-            if let Some(id) = items.iter().position(|item| *item == Frame::bulk("id")) {
-                items.drain(id..id + 2);
-            }
-            Frame::Array(items)
-        }
-        ("INFO", _, Frame::Bulk(text)) => facts(&text),
-        (_, _, frame) => frame,
-    }
-}
-
-/// What clients read of INFO.
-fn facts(info: &[u8]) -> Frame {
-    const READ: [&str; 9] = [
-        "redis_version",
-        "redis_mode",
-        "run_id",
-        "role",
-        "loading",
-        "master_link_status",
-        "connected_slaves",
-        "cluster_enabled",
-        "maxmemory_policy",
-    ];
-    let text = String::from_utf8_lossy(info).into_owned();
-    let read = |line: &&str| line.split_once(':').is_some_and(|(name, _)| READ.contains(&name));
-    Frame::Array(text.lines().filter(read).map(Frame::bulk).collect())
-}
-
-/// Where the sidecar does not say what redis-server 7.0 says: what it says, and why.
-#[rustfmt::skip]
-const DIFFERENT: &[(&str, &str)] = &[
-    // Known to Redis from 7.2 on; answered here whatever the server.
-    ("CLIENT SETINFO", "+OK"),
-    // Redis does not know it either; clients go on without.
-    ("CLIENT MAINT_NOTIFICATIONS", "-WAXSEAL UNSUPPORTED CLIENT MAINT_NOTIFICATIONS"),
-    // The same but for the arguments, which are never repeated.
-    ("SENTINEL MASTERS", "-ERR unknown command"),
-];
-
-/// Where Upstash does not say it: it has one database and one parameter.
-const DIFFERENT_ON_UPSTASH: &[(&str, &str)] = &[
-    ("SELECT 1", "-ERR Only 0th database is supported! Selected DB: 1"),
-    ("CONFIG GET TIMEOUT", "*0"),
-    ("CONFIG GET SLAVE-READ-ONLY", "*0"),
-    ("CONFIG GET REPLICA-READ-ONLY", "*0"),
-    ("CONFIG GET DATABASES", "*0"),
-];
-
-fn difference(command: &Line, upstash: bool) -> Option<&'static str> {
-    let words: Vec<String> = command.iter().map(|w| String::from_utf8_lossy(w).to_uppercase()).collect();
-    let line = words.join(" ");
-    let more = if upstash { DIFFERENT_ON_UPSTASH } else { &[] };
-    DIFFERENT.iter().chain(more).find(|(name, _)| line.starts_with(name)).map(|(_, said)| *said)
-}
-
-fn check(sent: &Sent, direct: Vec<Frame>, through: Vec<Frame>, upstash: bool, place: &str) {
-    let shown = sent.shown();
-    let said = match &through[..] {
-        [Frame::Error(text)] => format!("-{text}"),
-        [Frame::Simple(text)] => format!("+{text}"),
-        [Frame::Array(items)] if items.is_empty() => "*0".into(),
-        _ => String::new(),
-    };
-    if sent.refused {
-        assert!(said.starts_with("-WAXSEAL ") || said.starts_with("-EXECABORT "), "{place} {shown}: {through:?}");
-    } else if let Some(expected) = difference(&sent.command, upstash) {
-        assert!(said.starts_with(expected), "{place} {shown}: {through:?}");
-    } else {
-        let compared =
-            |frames: Vec<Frame>| frames.into_iter().map(|f| comparable(&sent.command, f)).collect::<Vec<_>>();
-        assert_eq!(compared(through), compared(direct), "{place} {shown}; left: through Waxseal; right: redis-server");
-    }
-}
-
 #[test]
 fn every_client_connects_with_every_key_encrypted() {
     let upstream = Upstream::start();
@@ -235,8 +154,25 @@ fn every_client_connects_with_every_key_encrypted() {
             encrypt_all(settings);
             settings.lanes = Some(lanes);
         });
-        connect_all(&upstream, &sidecar, false);
+        know_the_server(&upstream, || sidecar.connect());
+        connect_all(&upstream, &sidecar, &EITHER_WAY, false);
     }
+}
+
+#[test]
+fn every_client_connects_where_a_login_is_required() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        encrypt_all(settings);
+        settings.listen = "auth = \"required\"\n".into();
+    });
+    know_the_server(&upstream, || {
+        let mut raw = sidecar.connect();
+        assert!(raw.run("GET a").is_error("NOAUTH"));
+        assert_eq!(raw.command(&[b"AUTH", PASSWORD.as_bytes()]), Frame::ok());
+        raw
+    });
+    connect_all(&upstream, &sidecar, &EITHER_WAY[..2], false);
 }
 
 #[test]
@@ -247,7 +183,8 @@ fn every_client_connects_to_upstash() {
         encrypt_all(settings);
         settings.url = upstash.url();
     });
-    connect_all(&upstream, &sidecar, true);
+    know_the_server(&upstream, || sidecar.connect());
+    connect_all(&upstream, &sidecar, &EITHER_WAY, true);
     assert!(upstash.refused().is_empty(), "{:?}", upstash.refused());
 }
 
@@ -256,18 +193,24 @@ fn encrypt_all(settings: &mut Settings) {
     settings.trust_scripts = false;
 }
 
-fn connect_all(upstream: &Upstream, sidecar: &Sidecar, upstash: bool) {
-    let tap = Tap::on(upstream);
+/// Until a worker has its first connection it cannot tell clients the server's version.
+fn know_the_server(upstream: &Upstream, connect: impl Fn() -> Raw) {
     let version = upstream.raw().run("HELLO").items().swap_remove(3);
-    // Until a worker has its first connection it cannot know the server's version.
     wait_until("every worker knows the server", || {
-        let mut crowd: Vec<Raw> = (0..8).map(|_| sidecar.connect()).collect();
+        let mut crowd: Vec<Raw> = (0..8).map(|_| connect()).collect();
         crowd.iter_mut().all(|raw| raw.run("GET a") == Frame::Null && raw.run("HELLO").items().contains(&version))
     });
+}
+
+/// With a login or without.
+const EITHER_WAY: [(Pace, bool); 3] = [(Pace::OneByOne, true), (Pace::AtOnce, true), (Pace::AtOnce, false)];
+
+fn connect_all(upstream: &Upstream, sidecar: &Sidecar, ways: &[(Pace, bool)], upstash: bool) {
+    let tap = Tap::on(upstream);
     let names = fixture::names();
     assert!(names.len() >= 18, "fixtures are missing: {names:?}");
     for name in names {
-        for (pace, login) in [(Pace::OneByOne, true), (Pace::AtOnce, true), (Pace::AtOnce, false)] {
+        for &(pace, login) in ways {
             let sent = Fixture::load(&name).connections;
             let sent = if login { sent } else { sent.iter().map(|sent| without_login(sent)).collect() };
             reset(upstream);

@@ -199,10 +199,10 @@ fn a_command_in_the_moment_of_the_cut() {
 /// Longer than the sidecar's patience with a silent connection: 15 s, 10 s for the answer, 5 s to notice.
 const LONG: Duration = Duration::from_secs(33);
 
-/// Where it cuts after 20 s, connections are asked for a sign of life before that, those of subscribers too.
+/// Where it cuts after 25 s, connections are asked for a sign of life before that, those of subscribers too.
 #[test]
 fn what_would_be_cut_for_being_idle_is_kept_alive() {
-    let conduct = Conduct { idle: Duration::from_secs(20), ..Conduct::default() };
+    let conduct = Conduct { idle: Duration::from_secs(25), ..Conduct::default() };
     let (_upstream, upstash, sidecar) = house(conduct);
     let (mut second, mut third, mut client) = (sidecar.connect(), sidecar.connect3(), sidecar.connect());
     second.run("SUBSCRIBE session:c");
