@@ -371,6 +371,8 @@ fn pause_holds_commands_back() {
     for (mode, commands) in [
         ("ALL", &["GET a", "SET a 1"][..]),
         ("ALL", &["PING"]),
+        ("ALL", &["SET a", "BLPOP", "GET a b", "GET a"]),
+        ("WRITE", &["SET a", "EXEC now", "GET a", "SET a 1"]),
         ("WRITE", &["GET a", "PING", "SET a 1", "GET a"]),
         ("WRITE", &["GET a", "PUBLISH c message"]),
         ("WRITE", &["MULTI", "GET a", "EXEC", "MULTI", "SET a 2", "EXEC"]),

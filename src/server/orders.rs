@@ -13,7 +13,7 @@ use super::attach::Need;
 use super::desk::{Desk, Hold};
 use super::sink::{End, Sink, Unblocking};
 use crate::client::{self, BlockedOn, Orders};
-use crate::command::{Flags, Request};
+use crate::command::{Flags, Request, check_arity};
 use crate::resp::encode;
 use crate::transform::{Control, ReplyPlan};
 use crate::upstream::Frames;
@@ -82,14 +82,15 @@ impl Desk {
         None
     }
 
-    /// CLIENT PAUSE holds requests back before anything is done for them; QUIT always goes through.
+    /// CLIENT PAUSE holds requests back before anything is done for them; QUIT always goes through, and so does what
+    /// is only answered with an error.
     pub(super) fn wait_for_pause(&mut self, request: &Request<'_>) -> Result<(), Hold> {
         let writes = || match request.spec() {
             Some(spec) if spec.name == "exec" => self.sink.inner().session.queued_writes,
             _ => may_write(request),
         };
         let Some(until) = self.worker.shared.registry.paused(writes) else { return Ok(()) };
-        if request.spec().is_some_and(|spec| spec.name == "quit") {
+        if request.spec().is_some_and(|spec| spec.name == "quit" || !check_arity(spec, request.args().len())) {
             return Ok(());
         }
         self.sink.wake_at(until);
