@@ -176,6 +176,16 @@ fn every_client_connects_where_a_login_is_required() {
 }
 
 #[test]
+fn every_client_connects_to_newer_servers() {
+    for server in ["redis-server-8.2", "valkey-server-9.1"] {
+        let upstream = Upstream::start_other(server);
+        let sidecar = Sidecar::start_with(&upstream, encrypt_all);
+        know_the_server(&upstream, || sidecar.connect());
+        connect_all(&upstream, &sidecar, &EITHER_WAY, false);
+    }
+}
+
+#[test]
 fn every_client_connects_to_upstash() {
     let upstream = Upstream::start();
     let upstash = Upstash::before(&upstream, Conduct::default());

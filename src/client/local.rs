@@ -12,8 +12,8 @@ use super::session::{Replies, Session};
 use crate::command::{Args, Spec};
 use crate::resp::{Proto, encode};
 
-/// Reported until a connection has told the server's own version.
-const UNKNOWN_VERSION: &str = "7.0.0";
+/// Reported until a connection has told what the server is.
+const UNKNOWN_SERVER: (&str, &str) = ("redis", "7.0.0");
 const CLUSTER_DISABLED: &str = "ERR This instance has cluster support disabled";
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
@@ -32,7 +32,8 @@ pub struct Secrets {
 
 /// What the answers are about.
 pub struct About<'a> {
-    pub version: Option<&'a str>,
+    /// Name and version.
+    pub server: Option<(&'a str, &'a str)>,
     pub secrets: &'a Secrets,
     pub registry: &'a Registry,
     pub info: &'a ClientInfo,
@@ -178,11 +179,12 @@ fn hello(args: Args<'_>, session: &mut Session, about: &About<'_>) -> Result<(),
 /// As a single server would: a client must not look for replicas or slots.
 fn greeting(session: &Session, about: &About<'_>, out: &mut BytesMut) {
     let proto = session.proto;
+    let (name, version) = about.server.unwrap_or(UNKNOWN_SERVER);
     encode::map_header(out, 7, proto);
     encode::bulk(out, b"server");
-    encode::bulk(out, b"redis");
+    encode::bulk(out, name.as_bytes());
     encode::bulk(out, b"version");
-    encode::bulk(out, about.version.unwrap_or(UNKNOWN_VERSION).as_bytes());
+    encode::bulk(out, version.as_bytes());
     encode::bulk(out, b"proto");
     encode::int(out, if proto == Proto::Resp3 { 3 } else { 2 });
     encode::bulk(out, b"id");

@@ -171,9 +171,9 @@ fn respond(
     if described {
         info.describe(session, spec.name);
     }
-    let version = worker.pool.version();
-    let about =
-        About { version: version.as_deref(), secrets: &worker.shared.secrets, registry: &worker.shared.registry, info };
+    let product = worker.pool.product();
+    let server = product.as_ref().map(|product| (product.name.as_str(), product.version.as_str()));
+    let about = About { server, secrets: &worker.shared.secrets, registry: &worker.shared.registry, info };
     let answer = client::answer(spec, request.args(), session, &about, out);
     if described {
         info.describe(session, spec.name);

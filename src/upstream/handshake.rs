@@ -18,10 +18,17 @@ const MAX_REPLY: usize = 64 * 1024;
 /// So much of a server's error text is shown.
 const MAX_QUOTE: usize = 200;
 
+/// What the server calls itself: clients choose by it what they send.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Product {
+    pub name: String,
+    pub version: String,
+}
+
 /// What the handshake learned.
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
-    pub version: Option<String>,
+    pub product: Option<Product>,
     /// The server's number of this connection, for CLIENT UNBLOCK.
     pub id: Option<u64>,
 }
@@ -48,7 +55,7 @@ pub(super) async fn shake(stream: &mut Stream, endpoint: &Endpoint, key: LaneKey
     if let Some(error) = error_text(&hello) {
         return Err(login_refused(endpoint, &error));
     }
-    let greeting = Greeting { version: version_of(&hello, key.proto), id: id_of(&hello, key.proto) };
+    let greeting = Greeting { product: product_of(&hello, key.proto), id: id_of(&hello, key.proto) };
     if key.db != 0 {
         let select = replies.next(stream, endpoint).await?;
         if let Some(error) = error_text(&select) {
@@ -134,8 +141,9 @@ fn login_refused(endpoint: &Endpoint, error: &str) -> Unavailable {
     Unavailable::new(fault, format!("{} said: {said}", endpoint.address()))
 }
 
-fn version_of(hello: &[u8], proto: Proto) -> Option<String> {
-    std::str::from_utf8(field(hello, proto, b"version")?.as_bytes()?).ok().map(str::to_owned)
+fn product_of(hello: &[u8], proto: Proto) -> Option<Product> {
+    let text = |name| std::str::from_utf8(field(hello, proto, name)?.as_bytes()?).ok().map(str::to_owned);
+    Some(Product { name: text(b"server")?, version: text(b"version")? })
 }
 
 fn id_of(hello: &[u8], proto: Proto) -> Option<u64> {
@@ -189,11 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn version_and_id_are_found_in_both_protocols() {
-        let pairs = b"$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:17\r\n$7\r\nmodules\r\n*0\r\n";
+    fn product_and_id_are_found_in_both_protocols() {
+        let pairs = b"$6\r\nserver\r\n$6\r\nvalkey\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:17\r\n$7\r\nmodules\r\n*0\r\n";
         for (header, proto) in [(&b"*10\r\n"[..], Proto::Resp2), (b"%5\r\n", Proto::Resp3)] {
             let hello = [header, &pairs[..]].concat();
-            assert_eq!(version_of(&hello, proto).as_deref(), Some("7.0.15"));
+            let product = Product { name: "valkey".into(), version: "7.0.15".into() };
+            assert_eq!(product_of(&hello, proto), Some(product));
             assert_eq!(id_of(&hello, proto), Some(17));
         }
     }

@@ -17,6 +17,7 @@ mod tls;
 mod unavailable;
 
 pub use dial::{Endpoint, Login};
+pub use handshake::Product;
 pub use lane::{Downstream, Failure, Frames, Lane, LaneKey};
 pub use pool::{Budgets, Class, Exhausted, Pinned, Pool};
 pub use tls::{TlsFault, client_config};

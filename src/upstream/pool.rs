@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::dial::Endpoint;
 use super::drive;
+use super::handshake::Product;
 use super::lane::{Downstream, Lane, LaneKey, LaneUse};
 use super::unavailable::{Fault, Unavailable};
 
@@ -57,7 +58,7 @@ pub struct Pool {
     idle: RefCell<HashMap<LaneKey, Vec<Rc<Lane>>>>,
     used: [Cell<usize>; 4],
     backoff: RefCell<Option<Backoff>>,
-    version: RefCell<Option<String>>,
+    product: RefCell<Option<Rc<Product>>>,
 }
 
 struct Backoff {
@@ -123,13 +124,13 @@ impl Pool {
             idle: RefCell::default(),
             used: Default::default(),
             backoff: RefCell::default(),
-            version: RefCell::default(),
+            product: RefCell::default(),
         })
     }
 
-    /// The server's version, once a connection has told it.
-    pub fn version(&self) -> Option<String> {
-        self.version.borrow().clone()
+    /// What the server is, once a connection has told it.
+    pub fn product(&self) -> Option<Rc<Product>> {
+        self.product.borrow().clone()
     }
 
     /// The lane that all stateless commands of this kind share; dialled if there is none.
@@ -246,8 +247,8 @@ impl Pool {
             }
         };
         self.dial_succeeded();
-        if greeting.version.is_some() {
-            *self.version.borrow_mut() = greeting.version;
+        if let Some(product) = greeting.product {
+            *self.product.borrow_mut() = Some(Rc::new(product));
         }
         lane.server_id.store(greeting.id.unwrap_or(Lane::NO_NUMBER), Ordering::Release);
         lane.set_ready();

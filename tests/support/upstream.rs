@@ -17,6 +17,9 @@ const START_TRIES: usize = 5;
 
 pub struct Upstream {
     server: Option<Child>,
+    program: PathBuf,
+    /// Whether it has TLS; else there is the plain port only.
+    tls: bool,
     dir: TempDir,
     pub certs: Certs,
     pub tls_port: u16,
@@ -30,21 +33,33 @@ impl Upstream {
 
     /// With a certificate for `names`.
     pub fn start_for(names: &[&str]) -> Self {
-        let mut upstream = Self::prepare(names);
+        Self::prepare(names).started()
+    }
+
+    fn started(mut self) -> Self {
         for _ in 0..START_TRIES {
-            if upstream.try_launch() {
-                return upstream;
+            if self.try_launch() {
+                return self;
             }
-            (upstream.tls_port, upstream.plain_port) = (free_port(), free_port());
+            (self.tls_port, self.plain_port) = (free_port(), free_port());
         }
-        panic!("redis-server does not start:\n{}", upstream.log());
+        panic!("redis-server does not start:\n{}", self.log());
     }
 
     /// Everything but the server itself, for a test that begins with the upstream down.
     pub fn prepare(names: &[&str]) -> Self {
         let dir = TempDir::new().expect("temporary directory");
         let certs = Certs::write(dir.path(), names);
-        Self { server: None, dir, certs, tls_port: free_port(), plain_port: free_port() }
+        let program = "redis-server".into();
+        Self { server: None, program, tls: true, dir, certs, tls_port: free_port(), plain_port: free_port() }
+    }
+
+    /// One of the other servers that `make setup` puts beside Python; they have no TLS.
+    pub fn start_other(name: &str) -> Self {
+        let mut upstream = Self::prepare(&["127.0.0.1"]);
+        upstream.program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin").join(name);
+        upstream.tls = false;
+        upstream.started()
     }
 
     /// Starts the server, on the same ports each time.
@@ -64,19 +79,15 @@ impl Upstream {
         let config = self.dir.path().join("redis.conf");
         // rdbcompression: a DUMP payload shows what it holds, so that the search for plaintext can trust it.
         let text = format!(
-            "bind 127.0.0.1\nport {}\ntls-port {}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\n\
-             tls-auth-clients no\nrequirepass {PASSWORD}\nsave \"\"\nappendonly no\nrdbcompression no\ndir {}\n\
+            "bind 127.0.0.1\nport {}\n{}requirepass {PASSWORD}\nsave \"\"\nappendonly no\nrdbcompression no\ndir {}\n\
              logfile {}\nenable-debug-command yes\n",
             self.plain_port,
-            self.tls_port,
-            self.certs.certificate.display(),
-            self.certs.key.display(),
-            self.certs.ca.display(),
+            if self.tls { self.tls_settings() } else { String::new() },
             self.dir.path().display(),
             self.log_file().display(),
         );
         std::fs::write(&config, text).expect("write redis.conf");
-        let server = Command::new("redis-server")
+        let server = Command::new(&self.program)
             .arg(&config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -84,12 +95,22 @@ impl Upstream {
             .spawn()
             .expect("redis-server is missing: run `make setup`");
         self.server = Some(server);
-        let mut alive = true;
+        let (mut alive, port) = (true, if self.tls { self.tls_port } else { self.plain_port });
         wait_until("redis-server starts", || {
             alive = self.server.as_mut().expect("just set").try_wait().expect("wait").is_none();
-            !alive || std::net::TcpStream::connect(("127.0.0.1", self.tls_port)).is_ok()
+            !alive || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         alive
+    }
+
+    fn tls_settings(&self) -> String {
+        format!(
+            "tls-port {}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\ntls-auth-clients no\n",
+            self.tls_port,
+            self.certs.certificate.display(),
+            self.certs.key.display(),
+            self.certs.ca.display(),
+        )
     }
 
     /// A connection past the sidecar, logged in.
@@ -100,7 +121,10 @@ impl Upstream {
     }
 
     pub fn url(&self) -> String {
-        format!("rediss://default@127.0.0.1:{}", self.tls_port)
+        match self.tls {
+            true => format!("rediss://default@127.0.0.1:{}", self.tls_port),
+            false => format!("redis://default@127.0.0.1:{}", self.plain_port),
+        }
     }
 
     pub fn dir(&self) -> &Path {
