@@ -1,15 +1,19 @@
 //! Clients that the server has to tell apart, so that each has an upstream connection of its own: WAIT, with real
-//! replicas, one of them stopped.
+//! replicas, one of them stopped, and CLIENT TRACKING with a
+//! second client that is told.
 
 mod support;
 
 #[path = "dedicated/replica.rs"]
 mod replica;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use replica::{Modern, Replica};
-use support::{Frame, Raw, Sidecar, Upstream, wait_until};
+use support::upstream::PASSWORD;
+use support::{Frame, MARKER, Raw, Sidecar, Upstream, contains, wait_until};
 
 /// A WAIT that waits in vain.
 const VAIN: &str = "WAIT 1 700";
@@ -188,10 +192,7 @@ fn a_lane_that_is_waited_on_is_the_clients() {
 /// From 7.2 on a connection that has not written itself knows of nothing to wait for.
 #[test]
 fn wait_on_a_server_that_counts_by_connection() {
-    let Some((primary, replica)) = Modern::pair() else {
-        eprintln!("skipped: no redis-server-8.2 (scripts/setup-servers.sh)");
-        return;
-    };
+    let Some((primary, replica)) = Modern::pair() else { return };
     let sidecar = primary.sidecar();
     let mut raw = sidecar.connect();
     assert_eq!((raw.run("SET a 1"), raw.run("WAIT 1 5000")), (Frame::ok(), Frame::Integer(1)));
@@ -205,4 +206,153 @@ fn wait_on_a_server_that_counts_by_connection() {
     assert_eq!(raw.run("WAITAOF 0 1 700").items()[1], Frame::Integer(0));
     assert!(start.elapsed() >= ITS_TIME);
     replica.resume();
+}
+
+/// Each side's own way to get a client.
+type Connect<'a> = &'a dyn Fn() -> Raw;
+
+/// What two clients are told of keys that the first has read and a third changes: in RESP2, where another connection has
+/// to listen. Numbers of clients are told apart by name only.
+fn redirected(connect: Connect<'_>, hello: &str, options: &str) -> Vec<(&'static str, String)> {
+    let (mut reader, mut listener, mut writer) = (connect(), connect(), connect());
+    let mut told = Vec::new();
+    let id = listener.run("CLIENT ID").integer();
+    listener.run(hello);
+    let named = |frame: Frame| format!("{frame:?}").replace(&format!("Integer({id})"), "Integer(<listener>)");
+    told.push(("subscribed", format!("{:?}", listener.run("SUBSCRIBE __redis__:invalidate"))));
+    writer.run("MSET a 1 b 1 session:c 1");
+    told.push(("on", named(reader.run(format!("CLIENT TRACKING ON REDIRECT {id} {options}").trim_end()))));
+    told.push(("where", named(reader.run("CLIENT GETREDIR"))));
+    told.push(("info", named(reader.run("CLIENT TRACKINGINFO"))));
+    let list = String::from_utf8(writer.run("CLIENT LIST").bytes()).expect("text");
+    told.push(("listed", list.contains(&format!(" redir={id} ")).to_string()));
+    reader.run("GET a");
+    reader.run("GET session:c");
+    for line in ["SET a 2", "SET session:c 2", "FLUSHALL"] {
+        writer.run(line);
+        told.push(("told", named(listener.read())));
+    }
+    // The listener's own commands go on.
+    told.push(("unsubscribed", format!("{:?}", listener.run("UNSUBSCRIBE"))));
+    drop(listener);
+    std::thread::sleep(Duration::from_millis(200));
+    reader.run("GET a");
+    writer.run("SET a 3");
+    std::thread::sleep(Duration::from_millis(100));
+    told.push(("broken", named(reader.run("CLIENT TRACKINGINFO"))));
+    told.push(("off", named(reader.run("CLIENT TRACKING OFF"))));
+    told.push(("after", named(reader.run("GET a"))));
+    told
+}
+
+#[test]
+fn invalidations_go_to_the_client_that_was_named() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start(&upstream);
+    for hello in ["HELLO 2", "HELLO 3"] {
+        for options in ["", "BCAST", "NOLOOP"] {
+            let direct = redirected(&|| upstream.raw(), hello, options);
+            let through = redirected(&|| sidecar.connect(), hello, options);
+            assert_eq!(through, direct, "{hello} {options}: left through Waxseal, right redis-server");
+        }
+    }
+    // In RESP3 the reader learns that nobody is told any more.
+    let (mut reader, mut listener, mut writer) = (sidecar.connect3(), sidecar.connect(), sidecar.connect());
+    let id = listener.run("CLIENT ID").integer();
+    listener.run("SUBSCRIBE __redis__:invalidate");
+    assert_eq!(reader.run(&format!("CLIENT TRACKING ON REDIRECT {id}")), Frame::ok());
+    reader.run("GET a");
+    drop(listener);
+    std::thread::sleep(Duration::from_millis(200));
+    writer.run("SET a 1");
+    assert_eq!(reader.read(), Frame::Push(vec![Frame::bulk("tracking-redir-broken"), Frame::Integer(id)]));
+}
+
+/// The server can only send to a connection that it knows; and nobody is sent what he did not ask for.
+#[test]
+fn invalidations_go_to_nobody_else() {
+    let upstream = Upstream::start();
+    let sidecar = one_worker(&upstream);
+    let (mut reader, mut listener, mut writer) = (sidecar.connect(), sidecar.connect(), sidecar.connect());
+    let id = listener.run("CLIENT ID").integer();
+    assert!(reader.run(&format!("CLIENT TRACKING ON REDIRECT {id}")).is_error("WAXSEAL UNSUPPORTED CLIENT TRACKING"));
+    reader.run("MULTI");
+    assert!(reader.run("CLIENT TRACKING ON").is_error("WAXSEAL UNSUPPORTED CLIENT TRACKING"));
+    assert!(reader.run("EXEC").is_error("EXECABORT"));
+    // A subscriber that nobody has named, and one whose connection went to another: neither is told.
+    listener.run("SUBSCRIBE __redis__:invalidate");
+    assert_eq!(reader.run(&format!("CLIENT TRACKING ON REDIRECT {id}")), Frame::ok());
+    listener.run("UNSUBSCRIBE");
+    listener.run("GET a");
+    let mut bystanders: Vec<Raw> = (0..3).map(|_| sidecar.connect()).collect();
+    for raw in &mut bystanders {
+        raw.run("SUBSCRIBE __redis__:invalidate");
+    }
+    let mut plain = sidecar.connect3();
+    plain.run("GET a");
+    reader.run("GET a");
+    writer.run("SET a 1");
+    std::thread::sleep(Duration::from_millis(100));
+    bystanders.push(plain);
+    bystanders.push(listener);
+    for raw in &mut bystanders {
+        assert_eq!(raw.some(Duration::from_millis(20)).0, b"");
+    }
+    // One that leaves the mode leaves its lane, which nobody else gets.
+    let before = upstream.raw().run("INFO clients").bytes();
+    let mut tracking = sidecar.connect3();
+    assert_eq!(tracking.run("CLIENT TRACKING ON"), Frame::ok());
+    tracking.run("GET a");
+    assert_eq!(tracking.run("CLIENT TRACKING OFF"), Frame::ok());
+    tracking.run("GET a");
+    let clients = |info: &[u8]| {
+        let info = String::from_utf8_lossy(info).into_owned();
+        info.lines().filter(|l| l.starts_with("tracking_clients:")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait_until("nobody but the reader is tracked", || {
+        clients(&upstream.raw().run("INFO clients").bytes()) == clients(&before)
+    });
+}
+
+/// Where the server has no tracking (Upstash), its answer is given and nothing stays behind.
+#[test]
+fn tracking_where_the_server_has_none() {
+    let upstream = Upstream::start();
+    let more = "[server]\nworkers = 1\n[limits]\ndedicated = 1\n";
+    let sidecar = Sidecar::start_with(&upstream, |settings| settings.more = more.into());
+    assert_eq!(upstream.raw().run("ACL SETUSER default -client|tracking"), Frame::ok());
+    for _ in 0..3 {
+        let mut raw = sidecar.connect3();
+        assert!(raw.run("CLIENT TRACKING ON").is_error("NOPERM"));
+        assert_eq!(raw.run("CLIENT GETREDIR"), Frame::Integer(-1));
+        assert!(raw.run("CLIENT CACHING YES").is_error("ERR CLIENT CACHING can be called only"));
+        assert_eq!(raw.run("GET a"), Frame::Null);
+    }
+    assert_eq!(upstream.raw().run("ACL SETUSER default +client|tracking"), Frame::ok());
+    let (mut first, mut second) = (sidecar.connect3(), sidecar.connect3());
+    assert_eq!(first.run("CLIENT TRACKING ON"), Frame::ok());
+    assert!(second.run("CLIENT TRACKING ON").is_error("ERR max number of clients reached"));
+}
+
+/// As libraries use it, with values that are encrypted. redis-py wants a server of 7.4 or later for it.
+#[test]
+fn client_side_caches_see_what_others_change() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Where the system's is too old, `make setup` has put one beside Python's.
+    let own = root.join(".venv/bin/node");
+    let node = if own.exists() { own } else { "node".into() };
+    for (runtime, script) in [(root.join(".venv/bin/python3"), "python/caching.py"), (node, "node/caching.mjs")] {
+        let Some(server) = Modern::start() else { return };
+        let sidecar = server.sidecar();
+        let output = Command::new(&runtime)
+            .arg(root.join("tests").join(script))
+            .args([sidecar.port.to_string(), server.port.to_string(), PASSWORD.into()])
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}. Run `make setup` once.", runtime.display()));
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(output.status.success(), "{script}\n{said}");
+        let stored = server.raw().run("GET session:cached").bytes();
+        assert!(!contains(&stored, MARKER.as_bytes()), "in clear in the database");
+        assert!(stored.starts_with(&[0xC1, b'W', b'X']), "the value was not sealed");
+    }
 }

@@ -231,7 +231,10 @@ fn sigterm_does_not_wait_for_ever() {
     assert_eq!(upstream.raw().run("CLIENT PAUSE 5000 ALL"), Frame::ok());
     let mut waiting = sidecar.connect();
     waiting.send(b"GET open:q\r\n");
-    std::thread::sleep(Duration::from_millis(100));
+    let mut observer = sidecar.connect();
+    wait_until("it has been read", || {
+        String::from_utf8_lossy(&observer.run("CLIENT LIST").bytes()).contains(" cmd=get ")
+    });
     sidecar.terminate();
     // A client was cut in the middle of a command: that is not a clean end.
     assert_eq!(sidecar.wait_for_exit().code(), Some(1), "the log:\n{}", sidecar.stderr());

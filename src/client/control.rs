@@ -17,8 +17,10 @@ const SYNTAX: &str = "ERR syntax error";
 const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 
 /// Only what is answered here is listed.
-const HELP: [&str; 35] = [
+const HELP: [&str; 39] = [
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CACHING (YES|NO)",
+    "    Track the keys of the next command, or not.",
     "GETNAME",
     "    Return the name of this connection.",
     "GETREDIR",
@@ -45,6 +47,8 @@ const HELP: [&str; 35] = [
     "    Name the client library.",
     "SETNAME <name>",
     "    Name this connection.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Say whether changes of keys that were read are to be told.",
     "TRACKINGINFO",
     "    Return how invalidations are sent.",
     "UNBLOCK <id> [TIMEOUT|ERROR]",

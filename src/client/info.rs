@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::registry::lock;
 use super::session::Session;
+use super::tracking::Tracked;
 use crate::resp::Proto;
 
 /// The connection is not made yet: nothing was sent on it.
@@ -60,6 +61,8 @@ pub struct ClientInfo {
     last_active: AtomicU64,
     shown: Mutex<Shown>,
     blocked: Mutex<Blocked>,
+    /// Another client has redirected what CLIENT TRACKING tells to this one.
+    target: AtomicBool,
     ordered: AtomicBool,
     orders: Mutex<(Orders, Option<Waker>)>,
 }
@@ -75,6 +78,9 @@ struct Shown {
     subscriptions: [usize; 3],
     queued: Option<usize>,
     monitoring: bool,
+    /// The number of the connection with the subscriptions.
+    subscribed_on: Option<Arc<AtomicU64>>,
+    tracking: Option<Tracked>,
     no_evict: bool,
     no_touch: bool,
 }
@@ -99,6 +105,7 @@ impl ClientInfo {
             last_active: AtomicU64::new(0),
             shown: Mutex::default(),
             blocked: Mutex::default(),
+            target: AtomicBool::new(false),
             ordered: AtomicBool::new(false),
             orders: Mutex::default(),
         }
@@ -126,6 +133,7 @@ impl ClientInfo {
         shown.subscriptions = session.subscriptions.counts();
         shown.queued = session.tx.queued();
         shown.monitoring = session.monitoring;
+        shown.tracking.clone_from(&session.tracking.on);
         shown.no_evict = session.no_evict;
         shown.no_touch = session.no_touch;
     }
@@ -136,6 +144,27 @@ impl ClientInfo {
         shown.db = session.db;
         shown.subscriptions = session.subscriptions.counts();
         shown.monitoring = session.monitoring;
+        shown.tracking.clone_from(&session.tracking.on);
+    }
+
+    /// The client subscribes on the connection that the server knows by this number.
+    pub fn subscribe_on(&self, connection: Arc<AtomicU64>) {
+        lock(&self.shown).subscribed_on = Some(connection);
+    }
+
+    /// The number of the connection on which the client is subscribed, 0 if it is not made yet.
+    pub fn subscribed_on(&self) -> Option<u64> {
+        let shown = lock(&self.shown);
+        let connection = shown.subscribed_on.as_ref().filter(|_| shown.subscriptions.iter().any(|n| *n > 0))?;
+        Some(connection.load(Ordering::Acquire))
+    }
+
+    pub fn set_target(&self) {
+        self.target.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_target(&self) -> bool {
+        self.target.load(Ordering::Relaxed)
     }
 
     /// A blocking command was sent on the connection that the server knows by this number.
@@ -218,7 +247,7 @@ impl ClientInfo {
             line,
             "id={} addr={} laddr={} fd=0 name={} age={age} idle={} flags={} db={} sub={} psub={} ssub={} multi={} \
              qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} \
-             user=default redir=-1 resp={} lib-name={} lib-ver={}",
+             user=default redir={} resp={} lib-name={} lib-ver={}",
             self.id,
             self.address,
             self.local_address,
@@ -231,6 +260,7 @@ impl ClientInfo {
             shown.subscriptions[2],
             shown.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
             if shown.command.is_empty() { "NULL" } else { shown.command },
+            shown.tracking.as_ref().map_or(-1, |on| on.redirect.map_or(0, |to| i64::try_from(to.client).unwrap_or(0))),
             if shown.resp3 { 3 } else { 2 },
             String::from_utf8_lossy(&shown.lib_name),
             String::from_utf8_lossy(&shown.lib_version),
@@ -245,6 +275,9 @@ impl ClientInfo {
             (shown.subscriptions.iter().any(|n| *n > 0), 'P'),
             (shown.queued.is_some(), 'x'),
             (self.is_blocked(), 'b'),
+            (shown.tracking.is_some(), 't'),
+            (shown.tracking.as_ref().is_some_and(|on| on.broken), 'R'),
+            (shown.tracking.as_ref().is_some_and(|on| on.broadcast), 'B'),
             (self.unix_socket, 'U'),
             (shown.no_evict, 'e'),
             (shown.no_touch, 'T'),

@@ -12,6 +12,7 @@ mod local;
 mod queue;
 mod registry;
 mod session;
+mod tracking;
 mod transaction;
 
 pub use control::unblock;
@@ -20,4 +21,5 @@ pub use local::{About, Answer, Secrets, answer, wrong_arity};
 pub use queue::{OutOfOrder, ReplyQueue};
 pub use registry::Registry;
 pub use session::{MAX_SUBSCRIPTIONS, Replies, Session, Subscriptions};
+pub use tracking::{Asked, Redirect, Tracked, Tracking, no_such_client};
 pub use transaction::{Block, Entry, Tx};

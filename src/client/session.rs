@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
+use super::tracking::Tracking;
 use super::transaction::Tx;
 use crate::policy::glob::Glob;
 use crate::resp::Proto;
@@ -39,6 +40,7 @@ pub struct Session {
     pub monitoring: bool,
     /// WAIT was used: it speaks of what was written on the client's lane, so the lane stays its own.
     pub waits: bool,
+    pub tracking: Tracking,
     /// CLIENT NO-EVICT and NO-TOUCH, for the line in CLIENT LIST.
     pub no_evict: bool,
     pub no_touch: bool,
@@ -64,6 +66,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             monitoring: false,
             waits: false,
+            tracking: Tracking::default(),
             no_evict: false,
             no_touch: false,
             selecting: false,
@@ -79,7 +82,11 @@ impl Session {
 
     /// Must further commands go to the lane that the client is on?
     pub fn holds_lane(&self) -> bool {
-        self.tx.holds_lane() || self.subscriptions.hold_lane() || self.monitoring || self.waits
+        self.tx.holds_lane()
+            || self.subscriptions.hold_lane()
+            || self.monitoring
+            || self.waits
+            || self.tracking.holds_lane()
     }
 
     /// RESP2 knows no other commands than a few while subscribed.

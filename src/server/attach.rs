@@ -218,6 +218,10 @@ impl Desk {
     /// by construction, because SELECT, AUTH and their like are never sent on a client's behalf.
     pub(super) fn detach(&mut self) {
         self.spoil_if_disturbed();
+        if self.sink.info.is_target() {
+            // Invalidations that another client has redirected here may come for as long as it is open.
+            self.attached.taint();
+        }
         if let Attached::Alone { pinned, tainted: false, class: Some(_) } = &self.attached {
             pinned.lane().set_subscribed(false);
             pinned.set_clean();

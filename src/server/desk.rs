@@ -43,6 +43,8 @@ pub(super) struct Desk {
     pub worker: Rc<Worker>,
     pub attached: Attached,
     pub wrote: Wrote,
+    /// CLIENT CACHING was the last command.
+    pub caching: bool,
     pub scratch: Scratch,
     pub limiter: Option<Limiter>,
     /// The request at hand has taken its token already.
@@ -67,6 +69,7 @@ impl Desk {
             worker,
             attached: Attached::Nowhere,
             wrote: Wrote::Nothing,
+            caching: false,
             scratch: Scratch::default(),
             limiter,
             charged: false,

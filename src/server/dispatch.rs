@@ -29,10 +29,14 @@ impl Desk {
         }
         let request = Request::parse(raw.bytes, raw.args);
         self.last_command = request.spec().map_or("", |spec| spec.name);
+        let caching = self.caching;
         match self.step(&request) {
             Ok(()) => {}
             Err(Hold::Stall) => return Flow::Stall,
             Err(Hold::Refuse(text)) => self.refuse(&text),
+        }
+        if caching && !self.last_command.starts_with("client|") && !self.sink.inner().session.tx.in_multi() {
+            self.end_caching();
         }
         self.charged = false;
         Flow::Done
@@ -175,7 +179,7 @@ impl Desk {
             return Err(Hold::Refuse(match container.name {
                 "cluster" => "ERR This instance has cluster support disabled".into(),
                 "sentinel" => "ERR unknown command 'sentinel'".into(),
-                name => format!("ERR unknown subcommand of {}", name.to_ascii_uppercase()),
+                name => format!("ERR unknown subcommand. Try {} HELP.", name.to_ascii_uppercase()),
             }));
         }
         self.forward(request, Need::Exclusive)

@@ -18,6 +18,10 @@ const ACTS_ON_OTHERS: [&str; 4] = ["client|kill", "client|unblock", "client|paus
 impl Desk {
     pub(super) fn local(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
         let args = request.args();
+        if spec.name == "sentinel" {
+            // A server that is no Sentinel does not know it, with or without a subcommand.
+            return Err(Hold::Refuse("ERR unknown command 'sentinel'".into()));
+        }
         if !check_arity(spec, args.len()) {
             return Err(Hold::Refuse(wrong_arity(spec.name)));
         }
@@ -48,11 +52,17 @@ impl Desk {
                 if holds && changes_protocol(args, self.sink.inner().session.proto) {
                     return Err(Refusal::Mode {
                         command: "hello",
-                        why: "is not possible while keys are watched or channels subscribed",
+                        why: "with another protocol is not possible while keys are watched, channels subscribed or keys tracked, nor after WAIT",
                     }
                     .into());
                 }
             }
+            "client|tracking" | "client|caching" => return self.tracking(spec, request),
+            "client|getredir" | "client|trackinginfo" if self.sink.inner().session.tracking.holds_lane() => {
+                return self.tracking(spec, request);
+            }
+            // A barrier: what the server has told by then comes before it.
+            "ping" | "echo" if self.has_barrier() => return self.forward(request, Need::Shared),
             name if ACTS_ON_OTHERS.contains(&name) => {
                 if in_multi {
                     return Err(Refusal::Mode { command: spec.name, why: "is not possible inside MULTI" }.into());
@@ -83,6 +93,12 @@ impl Desk {
                 respond(worker, info, spec, request, session, out);
             });
         }
+    }
+
+    /// Is what the server tells about keys to come before the answer to PING?
+    fn has_barrier(&self) -> bool {
+        let session = &self.sink.inner().session;
+        session.tracking.holds_lane() && !session.is_subscriber()
     }
 
     /// The bytes of a local answer, for EXEC to give in the command's place.

@@ -16,6 +16,7 @@ mod orders;
 mod pubsub;
 mod serve;
 mod sink;
+mod tracking;
 mod worker;
 
 pub use listen::{Address, Bound, ListenFault, bind};

@@ -192,7 +192,7 @@ impl Desk {
     }
 
     /// Sends a command of this family on the lane that the client has for itself.
-    fn send_as(&mut self, request: &Request<'_>, plan: ReplyPlan) -> Result<(), Hold> {
+    pub(super) fn send_as(&mut self, request: &Request<'_>, plan: ReplyPlan) -> Result<(), Hold> {
         let worker = self.worker.clone();
         let lane = self.attach(Need::Shared)?;
         let seq = self.sink.inner().queue.next_seq();

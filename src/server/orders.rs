@@ -19,7 +19,7 @@ use crate::transform::{Control, ReplyPlan};
 use crate::upstream::Frames;
 
 /// Whether a connection that is being made has a number by now; that takes a round trip or two.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Not flagged as writes, yet Redis holds them back with the writes, for replicas would get them.
 const REPLICATED: [&str; 3] = ["publish", "spublish", "pfcount"];
 

@@ -63,6 +63,7 @@ impl Desk {
             let admitted = worker.policy().admit(*request, &mut scratch)?;
             let lane = self.attach(Need::Pinned(Class::Subscription))?;
             lane.set_subscribed(true);
+            self.sink.info.subscribe_on(lane.server_id.clone());
             let seq = self.sink.inner().queue.next_seq();
             lane.send(&self.owner, seq, Frames::Confirmations(confirmations), |wire| {
                 worker.transform.borrow_mut().seal(&admitted, wire)?;

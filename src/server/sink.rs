@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
-use crate::resp::encode;
-use crate::transform::{Confirmation, Message, PushKind, ReplyPlan, confirmed_channel, push_kind};
+use crate::resp::{Proto, encode};
+use crate::transform::{Confirmation, Invalidation, Message, PushKind, ReplyPlan, confirmed_channel, push_kind};
 use crate::upstream::{Downstream, Failure};
 
 /// The process's count of buffered bytes is brought up to date in steps of this.
@@ -252,6 +252,31 @@ impl Inner {
         }
     }
 
+    /// What CLIENT TRACKING tells, if this client or another for it has asked. `true` if that is what it is.
+    fn take_invalidation(&mut self, frame: &[u8], is_target: bool) -> bool {
+        let resp3 = self.session.proto == Proto::Resp3;
+        let on = self.session.tracking.on.as_mut();
+        match Invalidation::parse(frame) {
+            Some(Invalidation::Keys) if resp3 && (on.is_some() || is_target) => {
+                self.queue.push(|out| out.extend_from_slice(frame));
+            }
+            Some(Invalidation::Redirected) if !resp3 && is_target => {
+                self.queue.push(|out| out.extend_from_slice(frame));
+            }
+            Some(Invalidation::Broken) if resp3 => {
+                let Some((tracked, to)) = on.and_then(|on| on.redirect.map(|to| (on, to))) else { return false };
+                tracked.broken = true;
+                self.queue.push(|out| {
+                    encode::push_header(out, 2, Proto::Resp3);
+                    encode::bulk(out, b"tracking-redir-broken");
+                    encode::int(out, i64::try_from(to.client).unwrap_or(i64::MAX));
+                });
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// A reply to SUBSCRIBE or its like: what is subscribed now?
     /// `true` if it was such a reply.
     fn note_subscription(&mut self, seq: u64, frame: &[u8], last: bool) -> bool {
@@ -305,6 +330,9 @@ impl Downstream for Sink {
         }
         if std::mem::take(&mut inner.starting_monitor) && frame.first() == Some(&b'-') {
             inner.session.monitoring = false;
+            self.info.confirm(&inner.session);
+        }
+        if inner.session.tracking.settle(seq, frame.first() == Some(&b'+')) {
             self.info.confirm(&inner.session);
         }
         if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
@@ -366,6 +394,7 @@ impl Downstream for Sink {
             None if inner.session.monitoring && frame.first() == Some(&b'+') => {
                 inner.queue.push(|out| out.extend_from_slice(frame));
             }
+            None if inner.take_invalidation(frame, self.info.is_target()) => self.info.confirm(&inner.session),
             _ => {
                 tracing::warn!(target: "waxseal::server", "the upstream sent a message that the client had not asked for; it was dropped")
             }
@@ -385,6 +414,7 @@ impl Downstream for Sink {
         }
         self.note_answered(&mut inner, seq);
         inner.session.selecting = false;
+        inner.session.tracking.settle(seq, false);
         inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
         let outcome = match failure {
             Failure::Unsent(why) => inner.queue.fill(seq, true, |out| encode::error(out, why.to_string())),

@@ -30,7 +30,7 @@ use open::OpenFailure;
 
 pub use emulate::{Emulation, Turn};
 pub use plan::{Owned, ReplyPlan};
-pub use push::{Confirmation, Message, PushKind, confirmed_channel, push_kind};
+pub use push::{Confirmation, Invalidation, Message, PushKind, confirmed_channel, push_kind};
 pub use wire::{Control, Wire};
 
 /// What one worker needs to seal and open. Not shared: the cache of derived keys is its own.

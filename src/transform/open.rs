@@ -59,6 +59,7 @@ impl Transform {
             }
             ReplyPlan::Sealed | ReplyPlan::Step | ReplyPlan::Queued => return raw_of_sealed(frame, out),
             ReplyPlan::Replace(bytes) => return out.extend_from_slice(bytes),
+            ReplyPlan::Renumber { from, to } => return renumber(frame, *from, *to, out),
             _ => {}
         }
         let before = out.len();
@@ -98,6 +99,7 @@ impl Transform {
             | ReplyPlan::Queued
             | ReplyPlan::Released
             | ReplyPlan::Selected(_)
+            | ReplyPlan::Renumber { .. }
             | ReplyPlan::Commands(_) => pass(walk, out),
             ReplyPlan::Replace(bytes) => {
                 walk.skip_value().ok_or(OpenFailure::Shape)?;
@@ -267,6 +269,19 @@ pub(super) fn raw(frame: &[u8], out: &mut BytesMut) {
         return encode::error(out, [&error[..at], REPEATED].concat());
     }
     out.extend_from_slice(frame);
+}
+
+/// The first integer `from` becomes `to`.
+fn renumber(frame: &[u8], from: u64, to: u64, out: &mut BytesMut) {
+    let wanted = format!(":{from}\r\n");
+    match frame.windows(wanted.len()).position(|part| part == wanted.as_bytes()) {
+        Some(at) => {
+            out.extend_from_slice(&frame[..at]);
+            out.extend_from_slice(format!(":{to}\r\n").as_bytes());
+            out.extend_from_slice(&frame[at + wanted.len()..]);
+        }
+        None => out.extend_from_slice(frame),
+    }
 }
 
 fn error_text(frame: &[u8]) -> Option<&[u8]> {

@@ -45,6 +45,8 @@ pub enum ReplyPlan {
     Queued,
     /// The answer to what gives the state of a lane up (UNWATCH): OK, or the state is still there.
     Released,
+    /// A client's number stands in it, once: the server's, in whose place ours is given.
+    Renumber { from: u64, to: u64 },
     /// EXEC: one plan per queued command.
     Exec(Vec<ReplyPlan>),
     /// The reply is of no interest; the client gets these bytes.

@@ -16,6 +16,8 @@ pub enum PushKind {
     Confirmation(Confirmation),
     /// RESP2's answer to the PING of a subscriber.
     Pong,
+    /// `invalidate` or `tracking-redir-broken`.
+    Invalidation,
     /// Anything else. Nothing of the kind was asked for, so nobody gets it.
     Other,
 }
@@ -51,6 +53,48 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Where RESP2 clients get what CLIENT TRACKING tells.
+const INVALIDATIONS: &[u8] = b"__redis__:invalidate";
+
+/// What CLIENT TRACKING tells. Keys are in clear, so there is nothing to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalidation {
+    /// Keys that were changed, or all of them. In RESP3.
+    Keys,
+    /// The same for a RESP2 client that another one has redirected it to, as a message.
+    Redirected,
+    /// The client that it was redirected to is gone. In RESP3.
+    Broken,
+}
+
+impl Invalidation {
+    /// Only in exactly the form that a server gives it.
+    pub fn parse(frame: &[u8]) -> Option<Self> {
+        let mut walk = Walker::new(frame);
+        let header = walk.next()?;
+        let Token::Bulk(kind) = walk.next()? else { return None };
+        match (header, kind) {
+            (Token::Push(2), b"invalidate") => names_keys(&mut walk).then_some(Self::Keys),
+            (Token::Push(2), b"tracking-redir-broken") => {
+                matches!(walk.next()?, Token::Integer(_)).then_some(Self::Broken)
+            }
+            (Token::Array(3), b"message") => {
+                (walk.next()? == Token::Bulk(INVALIDATIONS) && names_keys(&mut walk)).then_some(Self::Redirected)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Null, or an array of bulk strings.
+fn names_keys(walk: &mut Walker<'_>) -> bool {
+    match walk.next() {
+        Some(Token::Null) => true,
+        Some(Token::Array(keys)) => (0..keys).all(|_| matches!(walk.next(), Some(Token::Bulk(_)))),
+        _ => false,
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmation {
     Subscribe,
@@ -69,6 +113,7 @@ pub fn push_kind(frame: &[u8]) -> PushKind {
     };
     match kind {
         b"message" | b"pmessage" | b"smessage" => PushKind::Message,
+        b"invalidate" | b"tracking-redir-broken" => PushKind::Invalidation,
         b"pong" => PushKind::Pong,
         b"subscribe" => PushKind::Confirmation(Confirmation::Subscribe),
         b"unsubscribe" => PushKind::Confirmation(Confirmation::Unsubscribe),
@@ -124,5 +169,32 @@ impl Transform {
         self.cipher.as_mut()?.open(&place, message.payload, out).ok()?;
         out.extend_from_slice(b"\r\n");
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalidation_is_taken_in_its_own_form_only() {
+        use Invalidation::{Broken, Keys, Redirected};
+        for (frame, expected) in [
+            (&b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n"[..], Some(Keys)),
+            (b">2\r\n$10\r\ninvalidate\r\n_\r\n", Some(Keys)),
+            (b">2\r\n$21\r\ntracking-redir-broken\r\n:7\r\n", Some(Broken)),
+            (b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\na\r\n", Some(Redirected)),
+            (b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*-1\r\n", Some(Redirected)),
+            (b">3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*0\r\n", None),
+            // A message that somebody published there is a message.
+            (b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n$1\r\na\r\n", None),
+            (b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n*1\r\n$1\r\na\r\n", None),
+            (b">2\r\n$10\r\ninvalidate\r\n$1\r\na\r\n", None),
+            (b">2\r\n$10\r\ninvalidate\r\n*1\r\n*1\r\n$1\r\na\r\n", None),
+            (b">3\r\n$10\r\ninvalidate\r\n*0\r\n*0\r\n", None),
+            (b">2\r\n$6\r\nMOVING\r\n:7\r\n", None),
+        ] {
+            assert_eq!(Invalidation::parse(frame), expected, "{}", String::from_utf8_lossy(frame));
+        }
     }
 }

@@ -14,7 +14,7 @@ const KEEP_CAPACITY: usize = 64 * 1024;
 pub struct Wire(BytesMut);
 
 /// Commands that the sidecar sends on its own account. Each is documented by Upstash, but for
-/// UNBLOCK, whose refusal is expected.
+/// TRACKING, which a client asked for, and UNBLOCK, whose refusal is expected.
 #[derive(Clone, Copy)]
 pub enum Control<'a> {
     Hello {
@@ -24,6 +24,12 @@ pub enum Control<'a> {
     Select(u32),
     Ping,
     Discard,
+    /// CLIENT TRACKING, with the server's number of the connection that is to get what is told.
+    Tracking {
+        on: bool,
+        redirect: Option<u64>,
+        options: &'a [&'a [u8]],
+    },
     /// CLIENT UNBLOCK of a connection of ours.
     Unblock {
         connection: u64,
@@ -80,6 +86,15 @@ impl Wire {
             }
             Control::Ping => encode::command(&mut self.0, &[b"PING"]),
             Control::Discard => encode::command(&mut self.0, &[b"DISCARD"]),
+            Control::Tracking { on, redirect, options } => {
+                let redirect = redirect.map(|connection| connection.to_string());
+                let mut words: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", if on { b"ON" } else { b"OFF" }];
+                if let Some(connection) = &redirect {
+                    words.extend([b"REDIRECT", connection.as_bytes()]);
+                }
+                words.extend(options);
+                encode::command(&mut self.0, &words);
+            }
             Control::Unblock { connection, error } => {
                 let how: &[u8] = if error { b"ERROR" } else { b"TIMEOUT" };
                 encode::command(&mut self.0, &[b"CLIENT", b"UNBLOCK", connection.to_string().as_bytes(), how]);

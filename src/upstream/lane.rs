@@ -33,6 +33,8 @@ pub enum LaneUse {
     Shared,
     /// One client's state: WATCH, blocking, subscriptions.
     Pinned,
+    /// One client's, but others may wait for replies from the time when it was shared.
+    SetApart,
 }
 
 /// What became of a request whose reply will not come.
@@ -94,6 +96,8 @@ pub(super) struct State {
     pub(super) closing: Closing,
     pub(super) subscribed: bool,
     pub(super) monitoring: bool,
+    /// CLIENT CACHING was sent, and nothing since.
+    pub(super) caching: bool,
     /// Clients that wait for the outgoing bytes to become fewer.
     pub(super) held_up: Vec<Waker>,
 }
@@ -145,6 +149,7 @@ impl Lane {
                 closing: Closing::No,
                 subscribed: false,
                 monitoring: false,
+                caching: false,
                 held_up: Vec::new(),
             }),
         })
@@ -162,6 +167,7 @@ impl Lane {
         let mut state = self.state.borrow_mut();
         let start = state.written + state.wire.len() as u64;
         let plan = seal(&mut state.wire)?;
+        state.caching = false;
         state.pending.push_back(Pending { owner: Some(owner.clone()), seq, plan, frames, start });
         Ok(())
     }
@@ -172,6 +178,7 @@ impl Lane {
         let mut state = self.state.borrow_mut();
         let start = state.written + state.wire.len() as u64;
         state.wire.append(&mut block);
+        state.caching = false;
         for (seq, plan) in replies {
             // All of a block counts as sent as soon as its first byte is: it is one request to the server.
             state.pending.push_back(Pending { owner: Some(owner.clone()), seq, plan, frames: Frames::One, start });
@@ -230,6 +237,15 @@ impl Lane {
         self.state.borrow_mut().monitoring = true;
     }
 
+    /// CLIENT CACHING was sent: the next command must be the client's.
+    pub fn set_caching(&self) {
+        self.state.borrow_mut().caching = true;
+    }
+
+    pub fn is_caching(&self) -> bool {
+        self.state.borrow().caching
+    }
+
     pub(super) fn set_owner(&self, owner: Option<Weak<dyn Downstream>>) {
         self.unused_since.set(owner.is_none().then(Instant::now));
         *self.owner.borrow_mut() = owner;
@@ -238,7 +254,11 @@ impl Lane {
     /// Its client gives it up. That ends the connection, as soon as no other client, with whom it was once
     /// shared, waits for a reply.
     pub(super) fn give_up(&self) {
+        // Its end does not concern the client any more.
         let owner = self.owner.borrow_mut().take().and_then(|owner| owner.upgrade());
+        if self.usage.get() != LaneUse::SetApart {
+            return self.close(true);
+        }
         let mut state = self.state.borrow_mut();
         for request in &mut state.pending {
             let is_its = |of: &Rc<dyn Downstream>| owner.as_ref().is_some_and(|owner| Rc::ptr_eq(of, owner));

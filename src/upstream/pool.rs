@@ -169,7 +169,7 @@ impl Pool {
     ) -> Result<Pinned, Exhausted> {
         self.count(class)?;
         self.forget(&lane);
-        lane.usage.set(LaneUse::Pinned);
+        lane.usage.set(LaneUse::SetApart);
         lane.set_owner(Some(owner));
         Ok(Pinned { lane, pool: self.clone(), class: Some(class), clean: Cell::new(false) })
     }

@@ -34,10 +34,10 @@ impl Lane {
     }
 
     /// May we ask for a sign of life? Not while a slow or blocking command is pending, and not where
-    /// lines come that the answer could not be told from.
+    /// lines come that the answer could not be told from, nor where it is another command's turn.
     pub(super) fn may_ping(&self) -> bool {
         let state = self.state.borrow();
-        state.pending.is_empty() && !state.monitoring
+        state.pending.is_empty() && !state.monitoring && !state.caching
     }
 
     /// How long it has been in use; `None` if it never was.
@@ -78,6 +78,7 @@ impl Lane {
         let mut state = self.state.borrow_mut();
         let start = state.written + state.wire.len() as u64;
         state.wire.control(command);
+        state.caching = false;
         state.pending.push_back(Pending { owner: None, seq: 0, plan: ReplyPlan::Raw, frames: Frames::One, start });
     }
 
@@ -86,7 +87,7 @@ impl Lane {
         let kind = frame.first().copied().unwrap_or_default();
         if self.is_out_of_band(kind) {
             match push_kind(frame) {
-                PushKind::Message => {
+                PushKind::Message | PushKind::Invalidation => {
                     self.push(frame);
                     return Ok(());
                 }

@@ -64,24 +64,33 @@ impl Replica {
 pub struct Modern {
     _process: Process,
     _dir: TempDir,
-    port: u16,
+    pub port: u16,
     upstream: Upstream,
 }
 
 impl Modern {
     /// A primary and its replica; `None` if it is not installed.
     pub fn pair() -> Option<(Self, Replica)> {
-        let binary = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/redis-server-8.2");
+        let primary = Self::start()?;
+        let replica = Replica::start(&Self::binary(), primary.port, primary.raw());
+        Some((primary, replica))
+    }
+
+    fn binary() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/redis-server-8.2")
+    }
+
+    pub fn start() -> Option<Self> {
+        let binary = Self::binary();
         if !binary.exists() {
+            eprintln!("SKIPPED: redis-server-8.2 is not installed. Run `make setup`");
             return None;
         }
         let dir = TempDir::new().expect("temporary directory");
         let port = free_port();
         let process = launch(&binary, &port.to_string(), &["--requirepass", PASSWORD], &dir);
         wait_until("it starts", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let primary = Self { _process: process, _dir: dir, port, upstream: Upstream::prepare(&["localhost"]) };
-        let replica = Replica::start(&binary, port, primary.raw());
-        Some((primary, replica))
+        Some(Self { _process: process, _dir: dir, port, upstream: Upstream::prepare(&["localhost"]) })
     }
 
     pub fn sidecar(&self) -> Sidecar {
@@ -91,7 +100,7 @@ impl Modern {
         })
     }
 
-    fn raw(&self) -> Raw {
+    pub fn raw(&self) -> Raw {
         let mut raw = Raw::tcp(self.port);
         assert_eq!(raw.command(&[b"AUTH", PASSWORD.as_bytes()]), Frame::ok());
         raw
