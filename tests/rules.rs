@@ -70,6 +70,71 @@ fn shown(frame: Frame) -> String {
     }
 }
 
+/// The same, in any order: a hash has none.
+fn words(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split(' ').collect();
+    words.sort_unstable();
+    words
+}
+
+#[test]
+fn only_the_named_fields_of_hashes_and_streams_are_encrypted() {
+    let upstream = Upstream::start();
+    let sidecar = with_rules(
+        &upstream,
+        "[[encrypt]]\nid = 'a'\nkeys = ['user:*']\nscope = 'tag'\nfields = ['ssn', 'card-*']\n\
+         [[encrypt]]\nid = 'b'\nkeys = ['all:*']\nscope = 'tag'\n",
+    );
+    let tap = Tap::on(&upstream);
+    let (mut client, mut raw) = (sidecar.connect(), upstream.raw());
+    client.run(&format!("HSET user:{{1}} city Ulm ssn {MARKER}-1 card-7 {MARKER}-7 visits 5"));
+    assert_eq!(raw.run("HGET user:{1} city"), Frame::bulk("Ulm"));
+    assert!(!contains(&raw.run("HGET user:{1} ssn").bytes(), MARKER.as_bytes()));
+    assert!(!contains(&raw.run("HGET user:{1} card-7").bytes(), MARKER.as_bytes()));
+    assert_eq!(shown(client.run("HMGET user:{1} card-7 none city ssn")), format!("{MARKER}-7 Null Ulm {MARKER}-1"));
+    assert_eq!(client.run("HGET user:{1} city"), Frame::bulk("Ulm"));
+    assert_eq!(words(&shown(client.run("HVALS user:{1}"))), words(&format!("Ulm {MARKER}-1 {MARKER}-7 5")));
+    let all = format!("city Ulm ssn {MARKER}-1 card-7 {MARKER}-7 visits 5");
+    assert_eq!(words(&shown(client.run("HGETALL user:{1}"))), words(&all));
+    assert_eq!(words(&shown(sidecar.connect3().run("HGETALL user:{1}"))), words(&all));
+    assert_eq!(client.run("HINCRBY user:{1} visits 2"), Frame::Integer(7));
+    assert_eq!(client.run("HSTRLEN user:{1} city"), Frame::Integer(3));
+    assert_eq!(client.run("HSTRLEN user:{1} card-7"), Frame::Integer(i64::try_from(MARKER.len()).unwrap() + 2));
+    assert_eq!(client.run("HINCRBY user:{2} card-count 2"), Frame::Integer(2), "worked out by the sidecar");
+    assert_ne!(raw.run("HGET user:{2} card-count"), Frame::bulk("2"));
+    client.run("HDEL user:{2} card-count");
+    client.run("MULTI");
+    client.run(&format!("HSETNX user:{{2}} ssn {MARKER}-2"));
+    client.run("HINCRBYFLOAT user:{2} visits 1.5");
+    client.run("HGETALL user:{2}");
+    let Frame::Array(replies) = client.run("EXEC") else { panic!("no transaction") };
+    assert_eq!(words(&shown(replies[2].clone())), words(&format!("ssn {MARKER}-2 visits 1.5")));
+    client.run(&format!("XADD user:{{1}}:log 1-1 event login ssn {MARKER}-3"));
+    assert_eq!(shown(client.run("XRANGE user:{1}:log - +")), format!("1-1 event login ssn {MARKER}-3"));
+    assert_eq!(
+        shown(client.run("XREAD STREAMS user:{1}:log 0")),
+        format!("user:{{1}}:log 1-1 event login ssn {MARKER}-3")
+    );
+    assert!(shown(raw.run("XRANGE user:{1}:log - +")).starts_with("1-1 event login ssn "));
+    // What is no hash and no stream is encrypted whole.
+    client.run(&format!("SET user:{{1}}:name {MARKER}"));
+    assert!(!contains(&raw.run("GET user:{1}:name").bytes(), MARKER.as_bytes()));
+    // One scope, but what is in clear here would come to lie where all is encrypted.
+    for command in ["RENAME user:{1} all:{1}", "COPY user:{1} all:{1}", "COPY all:{1} user:{1}"] {
+        assert!(refused(&client.run(command), "under another key"), "{command}");
+    }
+    assert_eq!(client.run("RENAME user:{1} user:{1}:moved"), Frame::ok());
+    let moved = shown(client.run("HGETALL user:{1}:moved"));
+    assert_eq!(words(&moved), words(&all.replace("visits 5", "visits 7")));
+    // The database may change what is in clear, but not put something of its own in place of what is encrypted.
+    raw.run("HSET user:{1}:moved city Bonn");
+    assert_eq!(client.run("HGET user:{1}:moved city"), Frame::bulk("Bonn"));
+    raw.run("HSET user:{1}:moved ssn forged");
+    assert!(client.run("HGET user:{1}:moved ssn").is_error("WAXSEAL OPEN_FAILED"));
+    assert!(client.run("HGETALL user:{1}:moved").is_error("WAXSEAL OPEN_FAILED"));
+    tap.assert_never_contains(MARKER);
+}
+
 const WIDE: &str = "[[encrypt]]\nid = 'visits'\nkeys = ['visits:*']\nscope = 'rule'\n\
                     [[encrypt]]\nid = 'pages'\nkeys = ['page:*']\nscope = 'tag'\n\
                     [[encrypt]]\nid = 'narrow'\nkeys = ['narrow:*']\n";

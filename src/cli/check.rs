@@ -125,6 +125,13 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
         let channels = if channels.is_empty() { "none: messages pass in clear".into() } else { channels.join("  ") };
         line!(out, "     channels {channels}");
     }
+    if let Some(fields) = &source.fields {
+        line!(
+            out,
+            "     fields   {}  (of hashes and streams; the values of all others are in clear)",
+            fields.join("  ")
+        );
+    }
     let scope = match source.scope {
         Scope::Key => "key: each Redis key has a derived key of its own",
         Scope::Tag => "tag: keys with the same {tag} share a derived key; values can be swapped among them",

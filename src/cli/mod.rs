@@ -91,6 +91,7 @@ pub(crate) fn rule_set(rules: &[EncryptRule]) -> RuleSet {
                 id: rule.id.clone(),
                 keys: bytes(&rule.keys),
                 except: bytes(&rule.except),
+                fields: rule.fields.as_deref().map(bytes),
                 channels: rule.channels.as_deref().map(bytes),
                 scope: match rule.scope {
                     config::Scope::Key => Scope::Key,

@@ -126,7 +126,8 @@ fn on_rule(row: &Spec) -> String {
         }
         Verdict::Refuse(reason) => format!("refused: [{0}](#{0})", reason.code()),
         Verdict::Emulate(_) => {
-            "read, changed by Waxseal and written back if it is still the same; not inside MULTI".to_owned()
+            let passes = if row.computes_on_a_field() { PASSES_IN_CLEAR } else { "" };
+            format!("read, changed by Waxseal and written back if it is still the same; not inside MULTI{passes}")
         }
         Verdict::Seal(grammar) => sealed(row, grammar),
         Verdict::Together(grammar) => {
@@ -155,6 +156,8 @@ fn on_rule(row: &Spec) -> String {
     }
 }
 
+const PASSES_IN_CLEAR: &str = "; passes on a field that the rule's `fields` leave in clear";
+
 fn sealed(row: &Spec, grammar: Grammar) -> String {
     let what = match row.values {
         Values::None => None,
@@ -179,5 +182,5 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
     let options = grammar.options();
     let options = (!options.is_empty()).then(|| format!("options: {options}"));
     text.extend(options.as_deref());
-    text.join("; ")
+    text.join("; ") + if row.computes_on_a_field() { PASSES_IN_CLEAR } else { "" }
 }

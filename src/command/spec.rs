@@ -58,6 +58,16 @@ impl Spec {
         }
     }
 
+    /// Whether it computes on the value of one hash field, named at 2.
+    #[must_use]
+    pub fn computes_on_a_field(&self) -> bool {
+        match (self.verdict, self.reply) {
+            (Verdict::Emulate(change), _) => change.of_a_field(),
+            (_, Reply::Computed(computed)) => computed.of_a_field(),
+            _ => false,
+        }
+    }
+
     /// Whether this row only holds subcommands.
     #[must_use]
     pub fn is_container(&self) -> bool {

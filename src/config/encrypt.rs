@@ -10,7 +10,7 @@ use super::words::{choose, join, one_of, split_list, suggestion, texts};
 
 const SECTION: &str = "encrypt";
 const VARIABLE: &str = "WAXSEAL_ENCRYPT";
-const SETTINGS: [&str; 5] = ["id", "keys", "except", "scope", "channels"];
+const SETTINGS: [&str; 6] = ["id", "keys", "except", "scope", "channels", "fields"];
 const SCOPES: [(&str, Scope); 3] = [("key", Scope::Key), ("tag", Scope::Tag), ("rule", Scope::Rule)];
 
 pub(super) fn read(sources: &mut Sources<'_>, flags: &[String]) -> Vec<EncryptRule> {
@@ -87,16 +87,25 @@ fn from_table(sources: &mut Sources<'_>, number: usize, mut table: Table) -> Enc
     };
     // Unlike `keys` it may be empty: messages then pass in clear.
     let channels = patterns(sources, &mut table, &place, "channels");
+    let fields = patterns(sources, &mut table, &place, "fields");
+    if fields.as_ref().is_some_and(Vec::is_empty) {
+        sources.fault(
+            format!("{place} fields"),
+            "is empty, so that hashes and streams would be stored in clear",
+            "name the fields to encrypt, or remove it to encrypt all",
+        );
+    }
     for name in table.keys() {
         let mend = suggestion(name, SETTINGS.into_iter())
             .unwrap_or_else(|| format!("remove it; a rule has {}", join(SETTINGS.into_iter())));
         sources.fault(format!("{place} {name}"), "is not a setting", mend);
     }
-    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels }
+    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields }
 }
 
 fn patterns_of(rule: &EncryptRule) -> usize {
-    rule.keys.len() + rule.except.len() + rule.channels.as_ref().map_or(0, Vec::len)
+    let optional = [&rule.channels, &rule.fields].into_iter().flatten();
+    rule.keys.len() + rule.except.len() + optional.map(Vec::len).sum::<usize>()
 }
 
 /// A list of patterns; `None` if it is not there. A list that is not one is reported and counts as

@@ -112,6 +112,8 @@ pub struct EncryptRule {
     pub scope: Scope,
     /// Pub/sub channels; `None`: those that `keys` match and `except` does not.
     pub channels: Option<Vec<String>>,
+    /// Fields of hashes and streams whose values are encrypted; `None`: all.
+    pub fields: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -177,10 +177,13 @@ impl Policy {
 
     /// Do all keys live under one derived key, so that values can go from one to the other as they are?
     fn share_a_scope(&self, request: &Request<'_>, hits: &[KeyHit]) -> bool {
-        let scope = |hit: &KeyHit| Some(self.rules.rules()[hit.rule?].scope_of(request.args().get(hit.position)?));
+        let scope = |hit: &KeyHit| {
+            let rule = &self.rules.rules()[hit.rule?];
+            Some((rule, rule.scope_of(request.args().get(hit.position)?)))
+        };
         let mut scopes = hits.iter().map(scope);
-        let Some(Some(first)) = scopes.next() else { return false };
-        scopes.all(|other| other == Some(first))
+        let Some(Some((rule, first))) = scopes.next() else { return false };
+        scopes.all(|other| other.is_some_and(|(other, scope)| scope == first && other.stores_as(rule)))
     }
 
     /// The rule by which messages that come on a pub/sub channel are opened.

@@ -35,6 +35,8 @@ pub struct RuleSource {
     pub scope: Scope,
     /// Patterns of pub/sub channels; without them those of the keys, less `except`.
     pub channels: Option<Vec<Vec<u8>>>,
+    /// Patterns of the fields of hashes and streams whose values are sealed; without them all are.
+    pub fields: Option<Vec<Vec<u8>>>,
 }
 
 /// A rule ready for matching.
@@ -45,10 +47,19 @@ pub struct Rule {
     /// Its place in the configuration, from 0.
     pub index: usize,
     pub scope: Scope,
+    /// `None`: all of them.
+    pub fields: Option<Arc<Fields>>,
     keys: Box<[Glob]>,
     except: PatternIndex,
     /// Whether it names its channels apart, so that `except` does not concern them.
     names_channels: bool,
+}
+
+/// The fields of hashes and streams whose values a rule seals; those of other fields are in clear.
+#[derive(Debug)]
+pub struct Fields {
+    patterns: Vec<Vec<u8>>,
+    index: PatternIndex,
 }
 
 /// All rules, indexed for look-up.
@@ -78,6 +89,7 @@ impl RuleSet {
                 index,
                 scope: source.scope,
                 keys: source.keys.iter().map(|key| Glob::new(key)).collect(),
+                fields: source.fields.map(|patterns| Arc::new(Fields::new(patterns))),
                 names_channels: source.channels.is_some(),
                 except: PatternIndex::new(source.except.iter().map(|key| (Glob::new(key), 0))),
             })
@@ -138,9 +150,34 @@ impl Rule {
         (self.scope, id)
     }
 
+    /// Whether the value of this field of a hash or stream is sealed.
+    pub fn seals_field(&self, field: &[u8]) -> bool {
+        self.fields.as_ref().is_none_or(|fields| fields.seals(field))
+    }
+
+    /// Whether what lies under a key of this rule can lie as it is under one of the other, if both share a scope.
+    pub fn stores_as(&self, other: &Self) -> bool {
+        self.index == other.index || self.field_patterns() == other.field_patterns()
+    }
+
+    fn field_patterns(&self) -> Option<&[Vec<u8>]> {
+        self.fields.as_ref().map(|fields| &fields.patterns[..])
+    }
+
     /// The compiled key patterns, in the order given.
     pub fn patterns(&self) -> &[Glob] {
         &self.keys
+    }
+}
+
+impl Fields {
+    fn new(patterns: Vec<Vec<u8>>) -> Self {
+        let index = PatternIndex::new(patterns.iter().map(|pattern| (Glob::new(pattern), 0)));
+        Self { patterns, index }
+    }
+
+    pub fn seals(&self, field: &[u8]) -> bool {
+        self.index.first(field, |_| true).is_some()
     }
 }
 

@@ -63,6 +63,21 @@ fn channels_are_those_of_the_keys_unless_they_are_named() {
 }
 
 #[test]
+fn rules_that_seal_other_fields_do_not_store_alike() {
+    let fields = |names: &[&str]| Some(names.iter().map(|name| name.as_bytes().to_vec()).collect());
+    let set = RuleSet::new(vec![
+        rule("all", &["a:*"], &[]),
+        RuleSource { fields: fields(&["ssn"]), ..rule("ssn", &["b:*"], &[]) },
+        RuleSource { fields: fields(&["ssn"]), ..rule("ssn too", &["c:*"], &[]) },
+        rule("all too", &["d:*"], &[]),
+    ]);
+    let [all, ssn, ssn_too, all_too] = set.rules() else { panic!("four rules") };
+    assert!(all.stores_as(all) && all.stores_as(all_too) && ssn.stores_as(ssn_too));
+    assert!(!all.stores_as(ssn) && !ssn.stores_as(all));
+    assert!(all.seals_field(b"city") && ssn.seals_field(b"ssn") && !ssn.seals_field(b"city"));
+}
+
+#[test]
 fn without_rules_nothing_is_found() {
     let rules = RuleSet::new(Vec::new());
     assert!(rules.is_empty());

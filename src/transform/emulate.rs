@@ -99,6 +99,9 @@ impl Transform {
         let request = admitted.request();
         let Some(spec) = request.spec().filter(|_| admitted.is_protected()) else { return Ok(None) };
         let Verdict::Emulate(change) = spec.verdict else { return Ok(None) };
+        if self.computes_in_clear(spec, admitted) {
+            return Ok(None);
+        }
         let args = request.args();
         let unclear = Refusal::Unclear { command: spec.name };
         if !check_arity(spec, args.len()) {

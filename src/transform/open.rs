@@ -173,6 +173,10 @@ impl Transform {
     ) -> Opened {
         array_of(walk, fields.len(), out)?;
         for field in fields.iter() {
+            if !scope.seals(field) {
+                pass(walk, out)?;
+                continue;
+            }
             self.value(walk, &scope.value(Some(field)), proto, out)?;
         }
         Ok(())
@@ -192,7 +196,7 @@ impl Transform {
         Ok(())
     }
 
-    /// A field passes, its value is opened.
+    /// A field passes; its value is opened, or passes if the rule leaves it in clear.
     pub(super) fn field_and_value(
         &mut self,
         walk: &mut Walker<'_>,
@@ -205,6 +209,10 @@ impl Transform {
         };
         if !value_only {
             encode::bulk(out, field);
+        }
+        if !scope.seals(field) {
+            encode::bulk(out, sealed);
+            return Ok(());
         }
         self.bulk(sealed, &scope.value(Some(field)), out)
     }

@@ -1,12 +1,14 @@
 //! How a reply is to be opened: made together with the sealed request, used when the reply comes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::commands::Question;
 use super::compute::Reading;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
-use crate::policy::rules;
+use crate::policy::rules::{self, Fields};
 use crate::resp::{Token, Walker};
 
 /// A reply's shape and the places of the sealed values in it.
@@ -58,6 +60,8 @@ pub enum ReplyPlan {
 pub struct Owned {
     kind: ScopeKind,
     id: Bytes,
+    /// The rule's; `None`: all fields are sealed.
+    fields: Option<Arc<Fields>>,
 }
 
 /// Names out of a request, in its order, in little memory: a transaction may hold many.
@@ -152,7 +156,12 @@ impl ReplyPlan {
 impl Owned {
     pub fn of(rule: &rules::Rule, key: &[u8]) -> Self {
         let scope = scope(rule, key);
-        Self { kind: scope.kind, id: Bytes::copy_from_slice(scope.id) }
+        Self { kind: scope.kind, id: Bytes::copy_from_slice(scope.id), fields: rule.fields.clone() }
+    }
+
+    /// Whether the value of this field is sealed.
+    pub(super) fn seals(&self, field: &[u8]) -> bool {
+        self.fields.as_ref().is_none_or(|fields| fields.seals(field))
     }
 
     /// Of a value, and of a field's if there is one.

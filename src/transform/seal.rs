@@ -8,7 +8,7 @@ use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire};
 use crate::command::{Args, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
 use crate::crypto::{OVERHEAD, Place, Purpose, SealError};
-use crate::policy::rules::Rule;
+use crate::policy::rules::{Rule, RuleSet};
 use crate::policy::{Admitted, KeyHit, Refusal};
 use crate::resp::encode;
 
@@ -48,6 +48,10 @@ impl Transform {
         let request = admitted.request();
         // `is_protected` implies a row: a request without one has no key hits.
         let Some(spec) = request.spec() else { return Err(Refusal::UnknownCommand) };
+        if self.computes_in_clear(spec, admitted) {
+            out.extend_from_slice(request.bytes());
+            return Ok(ReplyPlan::Raw);
+        }
         match &spec.verdict {
             Verdict::Pass => {
                 out.extend_from_slice(request.bytes());
@@ -67,6 +71,13 @@ impl Transform {
             // Refused on admission already; said again because this is the last gate.
             Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
         }
+    }
+
+    /// Would it compute on the value of one field that the rule leaves in clear? The server does that itself.
+    pub(super) fn computes_in_clear(&self, spec: &Spec, admitted: &Admitted<'_>) -> bool {
+        let rule = admitted.hits().first().and_then(|hit| self.policy.rules.rules().get(hit.rule?));
+        let field = admitted.request().args().get(2);
+        spec.computes_on_a_field() && rule.zip(field).is_some_and(|(rule, field)| !rule.seals_field(field))
     }
 
     fn write_sealed(
@@ -97,10 +108,11 @@ impl Transform {
         if args.len() > MAX_SEALED_ARGS {
             return Err(Refusal::TooManyValues);
         }
+        let policy = self.policy.clone();
         out.reserve(request.bytes().len() + OVERHEAD);
         encode::array_header(out, args.len());
         for (index, arg) in args.iter().enumerate() {
-            match place_of(spec, form, admitted, index)? {
+            match place_of(spec, form, admitted, &policy.rules, index)? {
                 Some(place) => self.write_value(&place, arg, out)?,
                 None => encode::bulk(out, arg),
             }
@@ -171,7 +183,7 @@ impl Transform {
             Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
             Reply::FieldValue { field } => {
                 let field = copy(args.get(usize::from(*field)).unwrap_or_default());
-                first().map(|key| ReplyPlan::Field(key, field)).unwrap_or_default()
+                first().filter(|key| key.seals(&field)).map(|key| ReplyPlan::Field(key, field)).unwrap_or_default()
             }
             Reply::ValuePerField { from } => fields(usize::from(*from)),
             Reply::ValuePerFieldAtStart => fields(form.start),
@@ -185,6 +197,7 @@ fn place_of<'a>(
     spec: &'static Spec,
     form: &Form,
     admitted: &'a Admitted<'_>,
+    rules: &RuleSet,
     index: usize,
 ) -> Result<Option<PlaceOf<'a>>, Refusal> {
     let args = admitted.request().args();
@@ -194,7 +207,9 @@ fn place_of<'a>(
         // Every value belongs to a key that admission has looked at; anything else is a fault of the table.
         let hit = hit_at(admitted.hits(), position).ok_or_else(unclear)?;
         let key = arg(position)?;
-        Ok(hit.rule.map(|rule| PlaceOf { rule, key, field, what }))
+        // A rule may leave the values of some fields in clear.
+        let sealed = |rule: &usize| field.is_none_or(|field| rules.rules()[*rule].seals_field(field));
+        Ok(hit.rule.filter(sealed).map(|rule| PlaceOf { rule, key, field, what }))
     };
     // The second of each pair that begins at `from`.
     let second = |from: usize| index > from && (index - from) % 2 == 1;

@@ -526,6 +526,74 @@ fn a_rule_may_name_its_channels() {
 }
 
 #[test]
+fn only_the_named_fields_are_sealed_and_opened() {
+    let fields = Some(vec![b"ssn".to_vec(), b"card-*".to_vec()]);
+    let rule = RuleSource { fields, ..rule(&["h"], Scope::Key) };
+    let mut t = transform_of(rule, Arc::new(Keyring::generate().unwrap()));
+    for command in [
+        &[&b"HSET"[..], b"h", b"ssn", MARKER, b"city", b"Ulm", b"card-1", MARKER][..],
+        &[b"HMSET", b"h", b"city", b"Ulm", b"ssn", MARKER, b"card-", MARKER],
+        &[b"HSETEX", b"h", b"EX", b"9", b"FIELDS", b"2", b"city", b"Ulm", b"ssn", MARKER],
+        &[b"HSETNX", b"h", b"ssn", MARKER],
+        &[b"HSETNX", b"h", b"city", b"Ulm"],
+        &[b"XADD", b"h", b"*", b"city", b"Ulm", b"card-2", MARKER],
+    ] {
+        let (sent, _) = seal(&mut t, command).unwrap();
+        for (given, got) in command.iter().zip(&sent) {
+            let changed = given != got;
+            assert_eq!(changed, *given == MARKER, "{}", command[0].escape_ascii());
+            assert!(!changed || got.len() == MARKER.len() + OVERHEAD);
+        }
+    }
+    // Other types know no fields, so they are sealed whole.
+    let (sent, _) = seal(&mut t, &[b"SET", b"h", MARKER]).unwrap();
+    assert!(!contains(&sent[2], MARKER));
+
+    let (sent, _) = seal(&mut t, &[b"HSET", b"h", b"ssn", MARKER]).unwrap();
+    let sealed = sent[3].clone();
+    let lookalike = sealed.clone();
+    let pairs = |out: &mut BytesMut| {
+        encode::array_header(out, 6);
+        for part in [&b"city"[..], b"Ulm", b"ssn", &sealed, b"own", &lookalike] {
+            encode::bulk(out, part);
+        }
+    };
+    let want = [&b"city"[..], b"Ulm", b"ssn", MARKER, b"own", &lookalike].map(<[u8]>::to_vec);
+    let (_, plan) = seal(&mut t, &[b"HGETALL", b"h"]).unwrap();
+    assert_eq!(bulks(&open(&mut t, &plan, Proto::Resp2, pairs)), want, "what only looks sealed is the client's own");
+    let (_, plan) = seal(&mut t, &[b"HVALS", b"h"]).unwrap();
+    assert_eq!(bulks(&open(&mut t, &plan, Proto::Resp2, pairs)), [b"Ulm".to_vec(), MARKER.to_vec(), lookalike.clone()]);
+    let (_, plan) = seal(&mut t, &[b"HMGET", b"h", b"city", b"ssn", b"none"]).unwrap();
+    let got = open(&mut t, &plan, Proto::Resp3, |out| {
+        encode::array_header(out, 3);
+        encode::bulk(out, b"Ulm");
+        encode::bulk(out, &sealed);
+        encode::null(out, Proto::Resp3);
+    });
+    assert_eq!(bulks(&got), [b"Ulm".to_vec(), MARKER.to_vec()]);
+    let (_, plan) = seal(&mut t, &[b"HGET", b"h", b"city"]).unwrap();
+    assert!(matches!(plan, ReplyPlan::Raw));
+    // A named field must be sealed, and under another name its envelope is of no use.
+    for (field, value) in [(&b"ssn"[..], &b"123"[..]), (b"card-1", &sealed)] {
+        let (_, plan) = seal(&mut t, &[b"HGET", b"h", field]).unwrap();
+        let got = open(&mut t, &plan, Proto::Resp2, |out| encode::bulk(out, value));
+        assert!(got.starts_with(b"-WAXSEAL OPEN_FAILED "), "{}", got.escape_ascii());
+    }
+    for command in
+        [&[&b"HINCRBY"[..], b"h", b"n", b"1"][..], &[b"HINCRBYFLOAT", b"h", b"n", b"1"], &[b"HSTRLEN", b"h", b"n"]]
+    {
+        let (sent, plan) = seal(&mut t, command).unwrap();
+        assert!(sent[0] == command[0] && matches!(plan, ReplyPlan::Raw));
+        let mut named = command.to_vec();
+        named[2] = b"ssn";
+        match seal(&mut t, &named) {
+            Ok((sent, _)) => assert_eq!(sent[0], b"HGET", "HSTRLEN is worked out here"),
+            Err(refusal) => assert!(matches!(refusal, Refusal::InTransaction { .. }), "in one step it is not possible"),
+        }
+    }
+}
+
+#[test]
 fn every_reply_column_is_used_by_a_row_that_seals() {
     for spec in table() {
         if !matches!(spec.reply, Reply::Raw | Reply::Info) {
