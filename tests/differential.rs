@@ -32,10 +32,10 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// Every key but `open:*`.
-fn everything(settings: &mut Settings, scope: &str) {
+fn everything(settings: &mut Settings, more: &str) {
     settings.rules.clear();
     settings.trust_scripts = false;
-    settings.more = format!("[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\nexcept = [\"open:*\"]\nscope = \"{scope}\"\n");
+    settings.more = format!("[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\nexcept = [\"open:*\"]\n{more}\n");
 }
 
 fn run(kind: &str, templates: &[&'static str]) {
@@ -43,9 +43,14 @@ fn run(kind: &str, templates: &[&'static str]) {
 }
 
 fn run_in(scope: &str, kind: &str, templates: &[&'static str]) {
+    run_with(&format!("scope = \"{scope}\""), kind, templates);
+}
+
+/// Under a rule that also says this.
+fn run_with(more: &str, kind: &str, templates: &[&'static str]) {
     let plain = Upstream::start();
     let upstream = Upstream::start();
-    let sidecar = Sidecar::start_with(&upstream, |settings| everything(settings, scope));
+    let sidecar = Sidecar::start_with(&upstream, |settings| everything(settings, more));
     often([&mut plain.raw(), &mut upstream.raw()]);
     let tap = Tap::on(&upstream);
     compare(kind, templates, &|| plain.raw(), &|| sidecar.connect());
@@ -54,8 +59,12 @@ fn run_in(scope: &str, kind: &str, templates: &[&'static str]) {
 
 /// The same with a newer server, without TLS on loopback. Skipped, aloud, where it is not installed.
 fn run_on(binary: &str, kind: &str, templates: &[&'static str]) {
+    run_on_with("", binary, kind, templates);
+}
+
+fn run_on_with(more: &str, binary: &str, kind: &str, templates: &[&'static str]) {
     let (Some(bare), Some(server)) = (Newer::start(binary), Newer::start(binary)) else { return };
-    let sidecar = server.sidecar(|settings| everything(settings, "key"));
+    let sidecar = server.sidecar(|settings| everything(settings, more));
     often([&mut bare.raw(), &mut server.raw()]);
     let mut monitor = server.raw();
     monitor.run("MONITOR");
@@ -166,6 +175,31 @@ fn between_hyperloglogs_of_one_scope() {
 }
 
 #[test]
+fn some_fields_of_hashes_and_streams() {
+    run_with("fields = [\"field-*\"]", "hash", SOME_FIELDS);
+    run_with("fields = [\"field-*\"]", "stream", SOME_STREAM_FIELDS);
+}
+
+#[test]
+fn names_of_fields_sealed() {
+    let hashes: Vec<&str> = HASHES.iter().copied().filter(|line| !line.contains("MATCH")).collect();
+    run_with("deterministic = [\"field-names\"]", "hash", &hashes);
+    run_with("deterministic = [\"field-names\"]", "hash", COMPUTED_FIELDS);
+    run_with("deterministic = [\"field-names\"]", "stream", STREAMS);
+}
+
+#[test]
+fn list_elements_found() {
+    run_with("deterministic = [\"list-elements\"]", "list", FOUND_ELEMENTS);
+    run_with("deterministic = [\"list-elements\"]", "list", LISTS);
+}
+
+#[test]
+fn names_of_fields_sealed_on_redis_8_2() {
+    run_on_with("deterministic = [\"field-names\"]", REDIS_8_2, "hash", NEWER_HASHES);
+}
+
+#[test]
 fn hashes_of_redis_8_2() {
     run_on(REDIS_8_2, "hash", HASHES);
     run_on(REDIS_8_2, "hash", NEWER_HASHES);
@@ -224,7 +258,7 @@ fn other_types_on(binary: &str) {
 fn a_program_that_fails_is_cut_down_to_what_it_takes() {
     let plain = Upstream::start();
     let upstream = Upstream::start();
-    let sidecar = Sidecar::start_with(&upstream, |settings| everything(settings, "key"));
+    let sidecar = Sidecar::start_with(&upstream, |settings| everything(settings, ""));
     let step = |line: &'static str| Step {
         template: line,
         words: line.split(' ').map(|word| word.as_bytes().to_vec()).collect(),

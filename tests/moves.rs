@@ -351,6 +351,8 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
         (Runs::Row, Verdict::Only { when: When::WideScope, .. }) => {
             in_clear || (of_one_scope && keys[0].0 != Class::Key)
         }
+        // None of the rules here says so.
+        (Runs::Row, Verdict::Only { when: When::ListElements, .. }) => in_clear,
         (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Emulate(_)) => true,
     }
 }

@@ -135,6 +135,66 @@ fn only_the_named_fields_of_hashes_and_streams_are_encrypted() {
     tap.assert_never_contains(MARKER);
 }
 
+#[test]
+fn names_of_hash_fields_and_list_elements_are_found_without_being_seen() {
+    let upstream = Upstream::start();
+    let sidecar = with_rules(
+        &upstream,
+        "[[encrypt]]\nid = 'a'\nkeys = ['hidden:*']\nscope = 'tag'\ndeterministic = ['field-names', 'list-elements']\n\
+         [[encrypt]]\nid = 'b'\nkeys = ['named:*']\nscope = 'tag'\n",
+    );
+    let tap = Tap::on(&upstream);
+    let (mut client, mut client3, mut raw) = (sidecar.connect(), sidecar.connect3(), upstream.raw());
+    let (f, g) = (format!("{MARKER}-f"), format!("{MARKER}-g"));
+    assert_eq!(client.run(&format!("HSET hidden:{{1}} {f} {MARKER}-1 {g} {MARKER}-2")), Frame::Integer(2));
+    assert_eq!(client.run(&format!("HSET hidden:{{1}} {f} {MARKER}-3")), Frame::Integer(0), "the same field again");
+    assert_eq!(client.run(&format!("HGET hidden:{{1}} {f}")), Frame::bulk(format!("{MARKER}-3")));
+    assert_eq!(shown(client.run(&format!("HMGET hidden:{{1}} none {g}"))), format!("Null {MARKER}-2"));
+    assert_eq!(client.run(&format!("HEXISTS hidden:{{1}} {g}")), Frame::Integer(1));
+    assert_eq!(client.run("HEXISTS hidden:{1} none"), Frame::Integer(0));
+    let all = format!("{f} {MARKER}-3 {g} {MARKER}-2");
+    for client in [&mut client, &mut client3] {
+        assert_eq!(words(&shown(client.run("HGETALL hidden:{1}"))), words(&all));
+        assert_eq!(words(&shown(client.run("HKEYS hidden:{1}"))), words(&format!("{f} {g}")));
+        assert_eq!(words(&shown(client.run("HVALS hidden:{1}"))), words(&format!("{MARKER}-3 {MARKER}-2")));
+        assert_eq!(words(&shown(client.run("HSCAN hidden:{1} 0 MATCH *"))), words(&format!("0 {all}")));
+        assert_eq!(words(&shown(client.run("HRANDFIELD hidden:{1} 5"))), words(&format!("{f} {g}")));
+        assert_eq!(words(&shown(client.run("HRANDFIELD hidden:{1} 5 WITHVALUES"))), words(&all));
+        assert!(client.run(&format!("HSCAN hidden:{{1}} 0 MATCH {MARKER}*")).is_error("WAXSEAL COMMAND_REFUSED"));
+    }
+    for reply in [2, 4] {
+        assert_eq!(client.run(&format!("HINCRBY hidden:{{1}} {MARKER}-n 2")), Frame::Integer(reply));
+    }
+    assert_eq!(client.run(&format!("HINCRBYFLOAT hidden:{{1}} {MARKER}-n 0.5")), Frame::bulk("4.5"));
+    assert_eq!(client.run(&format!("HSTRLEN hidden:{{1}} {MARKER}-n")), Frame::Integer(3));
+    let stored = shown(raw.run("HGETALL hidden:{1}"));
+    assert_eq!(client.run(&format!("HDEL hidden:{{1}} {MARKER}-n")), Frame::Integer(1));
+    assert!(!stored.contains(MARKER), "{stored}");
+    // Under the rule that does not say so, all this is in clear, and so nothing moves from one to the other.
+    client.run(&format!("HSET named:{{1}} name {MARKER}-4"));
+    assert_eq!(shown(raw.run("HKEYS named:{1}")), "name");
+    for command in ["RENAME hidden:{1} named:{1}", "COPY named:{1} hidden:{2}"] {
+        assert!(refused(&client.run(command), "under another key"), "{command}");
+    }
+    assert_eq!(client.run("RENAME hidden:{1} hidden:{1}:moved"), Frame::ok());
+    assert_eq!(words(&shown(client.run("HGETALL hidden:{1}:moved"))), words(&all));
+    assert_eq!(client.run(&format!("HDEL hidden:{{1}}:moved {f} none")), Frame::Integer(1));
+    assert_eq!(client.run("HLEN hidden:{1}:moved"), Frame::Integer(1));
+    raw.run("HSET hidden:{1}:moved clear text");
+    assert!(client.run("HGETALL hidden:{1}:moved").is_error("WAXSEAL OPEN_FAILED"));
+    assert!(client.run("HKEYS hidden:{1}:moved").is_error("WAXSEAL OPEN_FAILED"));
+
+    let (a, b) = (format!("{MARKER}-a"), format!("{MARKER}-b"));
+    client.run(&format!("RPUSH hidden:{{1}}:l {a} {b} {a} {b} {a}"));
+    assert_eq!(client.run(&format!("LPOS hidden:{{1}}:l {b}")), Frame::Integer(1));
+    assert_eq!(shown(client.run(&format!("LPOS hidden:{{1}}:l {a} RANK -1 COUNT 2"))), "Integer(4) Integer(2)");
+    assert_eq!(client.run(&format!("LREM hidden:{{1}}:l 1 {a}")), Frame::Integer(1));
+    assert_eq!(client.run(&format!("LINSERT hidden:{{1}}:l AFTER {b} {MARKER}-new")), Frame::Integer(5));
+    assert_eq!(shown(client.run("LRANGE hidden:{1}:l 0 -1")), format!("{b} {MARKER}-new {a} {b} {a}"));
+    assert!(refused(&client.run(&format!("LREM named:{{1}}:l 1 {a}")), "list-elements"));
+    tap.assert_never_contains(MARKER);
+}
+
 const WIDE: &str = "[[encrypt]]\nid = 'visits'\nkeys = ['visits:*']\nscope = 'rule'\n\
                     [[encrypt]]\nid = 'pages'\nkeys = ['page:*']\nscope = 'tag'\n\
                     [[encrypt]]\nid = 'narrow'\nkeys = ['narrow:*']\n";

@@ -132,6 +132,14 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
             fields.join("  ")
         );
     }
+    for (on, what) in [
+        (source.deterministic.field_names, "names of hash fields, which are encrypted, too"),
+        (source.deterministic.list_elements, "list elements"),
+    ] {
+        if on {
+            line!(out, "     equal    {what}: the database sees which are equal, as with members");
+        }
+    }
     let scope = match source.scope {
         Scope::Key => "key: each Redis key has a derived key of its own",
         Scope::Tag => "tag: keys with the same {tag} share a derived key; values can be swapped among them",
@@ -167,7 +175,9 @@ fn leaks(out: &mut String, config: &Config) {
     line!(out, "Of an encrypted value the database, its backups and its MONITOR still see:");
     line!(out, "  - the key's name, type, time to live, and when it is read and written");
     line!(out, "  - its length: that of the value plus {OVERHEAD} bytes");
-    line!(out, "  - of a hash: the names and the number of its fields");
+    let hidden = config.encrypt.iter().any(|rule| rule.deterministic.field_names);
+    let unless = if hidden { "; under a rule that encrypts the names, which are equal" } else { "" };
+    line!(out, "  - of a hash: the names and the number of its fields{unless}");
     line!(out, "  - of a list: the number of its elements and their order");
     line!(out, "  - of a set: the number of its members, and which are equal, as said with each rule");
     line!(out, "  - of a sorted set or geo index: the same, and scores or coordinates");
@@ -186,8 +196,11 @@ fn one_key(config: &Config, rules: &RuleSet, key: &str) -> String {
     let mut out = String::new();
     match rules.find(key.as_bytes()) {
         Some(rule) => {
-            let scope = config.encrypt[rule.index].scope;
-            line!(out, "encrypted: rule {} (number {}), scope {scope}", rule.id, rule.index + 1);
+            let source = &config.encrypt[rule.index];
+            line!(out, "encrypted: rule {} (number {}), scope {}", rule.id, rule.index + 1, source.scope);
+            if let Some(fields) = &source.fields {
+                line!(out, "if it is a hash or a stream, of these fields only: {}", fields.join("  "));
+            }
         }
         None => {
             line!(out, "in clear: no rule covers this key");
@@ -296,6 +309,27 @@ Under scope tag or rule it can also swap values among the keys that share a deri
         assert!(text.contains("one looks the same in all keys with the same {tag}\n"), "{text}");
         assert!(text.contains("and their like run among these keys\n"), "{text}");
         assert!(text.contains("Under scope tag or rule it can also swap values"), "{text}");
+    }
+
+    #[test]
+    fn what_a_rule_says_beside_its_keys_is_shown() {
+        let text = "[[encrypt]]\nid = 'a'\nkeys = ['a:*']\nfields = ['ssn', 'card-*']\nchannels = []\n\
+                    [[encrypt]]\nid = 'b'\nkeys = ['b:*']\nchannels = ['c:*']\ndeterministic = ['field-names', 'list-elements']";
+        let config = config(&[], text);
+        let rules = rule_set(&config.encrypt);
+        assert!(one_key(&config, &rules, "a:1").ends_with("a stream, of these fields only: ssn  card-*\n"));
+        assert!(!one_key(&config, &rules, "b:1").contains("fields"));
+        let text = report(&config, &rules);
+        for line in [
+            "     channels none: messages pass in clear\n",
+            "     channels c:*\n",
+            "     fields   ssn  card-*  (of hashes and streams; the values of all others are in clear)\n",
+            "     equal    names of hash fields, which are encrypted, too: the database sees which are equal",
+            "     equal    list elements: the database sees which are equal",
+            "the number of its fields; under a rule that encrypts the names, which are equal\n",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
     }
 
     #[test]

@@ -110,20 +110,24 @@ fn open(args: &InspectArgs, envelope: &mut Vec<u8>) -> Result<Zeroizing<Vec<u8>>
         (_, Some(key), _) => key.as_bytes(),
     };
     let kind = ScopeKind::from_name(&args.scope).ok_or_else(|| usage("--scope is one of key, tag and rule"))?;
-    let place = Place {
-        purpose: purpose(args, envelope),
-        scope: Scope { kind, id },
-        field: args.field.as_ref().map(String::as_bytes),
-    };
+    let place =
+        Place { purpose: Purpose::Value, scope: Scope { kind, id }, field: args.field.as_ref().map(String::as_bytes) };
     let mut cipher = Cipher::new(Arc::new(read_keyring(args)?));
     let mut out = BytesMut::new();
-    let mut outcome = cipher.open(&place, envelope, &mut out);
-    if outcome == Err(OpenError::Forged)
-        && let Some((b'\n', whole)) = envelope.split_last()
-        && cipher.open(&place, whole, &mut out).is_ok()
-    {
-        envelope.pop();
-        outcome = Ok(());
+    let mut outcome = Err(OpenError::Forged);
+    for purpose in purposes(args, envelope) {
+        let place = Place { purpose: *purpose, ..place };
+        outcome = cipher.open(&place, envelope, &mut out);
+        if outcome == Err(OpenError::Forged)
+            && let Some((b'\n', whole)) = envelope.split_last()
+            && cipher.open(&place, whole, &mut out).is_ok()
+        {
+            envelope.pop();
+            outcome = Ok(());
+        }
+        if outcome != Err(OpenError::Forged) {
+            break;
+        }
     }
     match outcome {
         Ok(()) => {
@@ -140,14 +144,15 @@ fn open(args: &InspectArgs, envelope: &mut Vec<u8>) -> Result<Zeroizing<Vec<u8>>
     }
 }
 
-/// Only members are sealed in deterministic mode. The header is not to be trusted, but a wrong guess just does not open.
-fn purpose(args: &InspectArgs, envelope: &[u8]) -> Purpose {
+/// What the value may have been sealed as: the input does not tell a member from the name of a field or a list
+/// element. The header is not to be trusted, but a wrong guess just does not open.
+fn purposes(args: &InspectArgs, envelope: &[u8]) -> &'static [Purpose] {
     if args.message {
-        return Purpose::Message;
+        return &[Purpose::Message];
     }
     match parse_header(envelope) {
-        Ok(header) if header.mode == Mode::Deterministic => Purpose::Member,
-        _ => Purpose::Value,
+        Ok(header) if header.mode == Mode::Deterministic => &[Purpose::Member, Purpose::FieldName, Purpose::Value],
+        _ => &[Purpose::Value],
     }
 }
 
@@ -224,10 +229,14 @@ mod tests {
         }
 
         fn member(&self) -> Vec<u8> {
+            self.deterministic(Purpose::Member)
+        }
+
+        fn deterministic(&self, purpose: Purpose) -> Vec<u8> {
             let keyring = Keyring::from_json(&fs::read(self.directory.path().join("k")).unwrap()).unwrap();
             let scope = Scope { kind: ScopeKind::Key, id: b"s:1" };
             let mut out = BytesMut::new();
-            let place = Place { purpose: Purpose::Member, scope, field: None };
+            let place = Place { purpose, scope, field: None };
             Cipher::new(Arc::new(keyring)).seal_deterministic(&place, b"member", &mut out).unwrap();
             out.to_vec()
         }
@@ -295,8 +304,13 @@ mod tests {
     }
 
     #[test]
-    fn a_member_opens_too() {
+    fn what_is_sealed_deterministically_opens_too() {
         let bench = Bench::new();
+        for purpose in [Purpose::FieldName, Purpose::Value] {
+            let sealed = bench.deterministic(purpose);
+            let shown = bench.run(&sealed, &["--keyring", "KEYRING", "--key", "s:1", "--reveal"]).unwrap();
+            assert_eq!(shown, b"member", "{purpose:?}");
+        }
         let shown = bench.run(&bench.member(), &["--keyring", "KEYRING", "--key", "s:1", "--reveal"]).unwrap();
         assert_eq!(shown, b"member");
         assert!(bench.run(&bench.member(), &["--keyring", "KEYRING", "--key", "s:2"]).is_err());

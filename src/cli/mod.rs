@@ -24,7 +24,7 @@ pub use args::{
 };
 
 use crate::config::{self, Config, EncryptRule, ProcessEnv};
-use crate::policy::rules::{RuleSet, RuleSource, Scope};
+use crate::policy::rules::{Deterministic, RuleSet, RuleSource, Scope};
 
 /// Exit codes, from BSD's `sysexits.h` where they have a meaning of their own.
 pub mod exit {
@@ -91,6 +91,10 @@ pub(crate) fn rule_set(rules: &[EncryptRule]) -> RuleSet {
                 id: rule.id.clone(),
                 keys: bytes(&rule.keys),
                 except: bytes(&rule.except),
+                deterministic: Deterministic {
+                    field_names: rule.deterministic.field_names,
+                    list_elements: rule.deterministic.list_elements,
+                },
                 fields: rule.fields.as_deref().map(bytes),
                 channels: rule.channels.as_deref().map(bytes),
                 scope: match rule.scope {

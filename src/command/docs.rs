@@ -5,23 +5,24 @@
 
 use std::fmt::Write;
 
-use super::{Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, When, groups, table};
+use super::{FieldNames, Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, When, groups, table};
 
 const INTRODUCTION: &str = "\
 # Commands
 
 What Waxseal does with each command. Written from the table in `src/command/table/`; do not edit.
 
-Names of keys are never encrypted, nor the names of fields, stream ids, scores and coordinates. On a key
-that no rule matches every command passes unchanged, except those that run nowhere (`never`) or are
-answered by Waxseal.
+Names of keys are never encrypted, nor stream ids, names of stream fields, scores and coordinates; names of
+hash fields only if the rule says so. On a key that no rule matches every command passes unchanged, except
+those that run nowhere (`never`) or are answered by Waxseal.
 
 Keys of one scope are keys that share a derived key: always a key with itself; under `scope = \"tag\"` keys
 with the same `{tag}`, under `scope = \"rule\"` all keys of the rule.
 
 Where Redis orders members of equal score by the member (ZRANGE, ZRANK, ZPOPMIN and their like), the order
 of an encrypted sorted set is that of the ciphertexts: always the same, but another one. Options that would
-have the database compare members are refused: BYLEX with ZRANGE and ZRANGESTORE, MATCH with SSCAN and ZSCAN.
+have the database compare members are refused: BYLEX with ZRANGE and ZRANGESTORE, MATCH with SSCAN and ZSCAN (and
+with HSCAN where names of fields are encrypted).
 
 OBJECT ENCODING, MEMORY USAGE and the sizes in XINFO STREAM tell of what is stored, which is ciphertext.
 
@@ -143,6 +144,7 @@ fn on_rule(row: &Spec) -> String {
             let sealed = if sealed.is_empty() { "passes".to_owned() } else { sealed };
             let asks = match when {
                 When::WideScope => "only under scope `tag` or `rule`, and between keys of one scope",
+                When::ListElements => "only if the rule's `deterministic` has `list-elements`",
             };
             format!("{sealed}; {asks}, else refused: [{0}](#{0})", reason.code())
         }
@@ -166,6 +168,7 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
         | Values::SecondsFrom(_)
         | Values::FieldPairs { .. }
         | Values::From(_)
+        | Values::Elements { .. }
         | Values::PairsAtStart
         | Values::KeyPairsToStart => Some("encrypts the values"),
         Values::Members { .. } | Values::GroupedMembers { .. } | Values::MemberAtStart => Some("encrypts the members"),
@@ -178,7 +181,11 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
         Reply::FieldMapValues => Some("decrypts the reply, asked as HGETALL"),
         _ => Some("decrypts the reply"),
     };
-    let mut text: Vec<&str> = what.into_iter().chain(reply).collect();
+    let names = match row.fields {
+        FieldNames::None => None,
+        _ => Some("names of fields encrypted, too, if the rule says so"),
+    };
+    let mut text: Vec<&str> = what.into_iter().chain(reply).chain(names).collect();
     let options = grammar.options();
     let options = (!options.is_empty()).then(|| format!("options: {options}"));
     text.extend(options.as_deref());

@@ -40,9 +40,9 @@ pub enum Grammar {
     GeoSearch { from: u8 },
     /// XADD: NOMKSTREAM, trimming, an id, then fields and values.
     StreamEntry,
-    /// HGETDEL, HGETEX, HSETEX: these words, each with so many arguments, then FIELDS, a count, and that
+    /// HGETDEL, HGETEX, HSETEX, HEXPIRE: from a position on these words, each with so many arguments, then FIELDS, a count, and that
     /// many groups of `size`.
-    NamedFields { words: &'static [Word], size: u8 },
+    NamedFields { from: u8, words: &'static [Word], size: u8 },
     /// MSETEX: a count, that many keys and values, then options as SET has them.
     CountedPairs,
     /// XCLAIM, XAUTOCLAIM: only whether this word is there matters; none of the others is a value.
@@ -88,6 +88,8 @@ pub struct Form {
     /// Where the members or the fields and values begin, if options come before them; of GEOSEARCH the one
     /// member's place, or 0.
     pub start: usize,
+    /// Names of hash fields are to be compared with a pattern.
+    pub compares: bool,
 }
 
 /// Why a request is not understood.
@@ -157,7 +159,7 @@ impl Grammar {
             Self::GeoMembers => groups(args, &["NX", "XX", "CH"], 3),
             Self::GeoSearch { from } => geo_search(args, usize::from(from)),
             Self::StreamEntry => stream_entry(args),
-            Self::NamedFields { words, size } => named_fields(args, words, usize::from(size)),
+            Self::NamedFields { from, words, size } => named_fields(args, usize::from(from), words, usize::from(size)),
             Self::CountedPairs => counted_pairs(args),
             Self::Mark { from, word } => {
                 let marked = (usize::from(from)..args.len()).any(|at| args.is(at, word));
@@ -244,6 +246,7 @@ fn hash_scan(args: Args<'_>) -> Result<Form, GrammarError> {
     let mut at = 3;
     while at < args.len() {
         if args.is(at, "MATCH") || args.is(at, "COUNT") {
+            form.compares |= args.is(at, "MATCH") && args.get(at + 1) != Some(b"*");
             at += 1;
             if at >= args.len() {
                 return Err(GrammarError::Syntax);
@@ -363,9 +366,9 @@ fn stream_entry(args: Args<'_>) -> Result<Form, GrammarError> {
     Ok(Form { start: at + 1, ..Form::default() })
 }
 
-/// `key [options] FIELDS numfields field ...`: nothing may follow, and nothing may be missing.
-fn named_fields(args: Args<'_>, words: &[Word], size: usize) -> Result<Form, GrammarError> {
-    let mut at = 2;
+/// `[options] FIELDS numfields field ...`: nothing may follow, and nothing may be missing.
+fn named_fields(args: Args<'_>, from: usize, words: &[Word], size: usize) -> Result<Form, GrammarError> {
+    let mut at = from;
     while !args.is(at, "FIELDS") {
         let word = words.iter().find(|word| args.is(at, word.name)).ok_or(GrammarError::Syntax)?;
         at += 1 + word.takes;

@@ -22,5 +22,7 @@ pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
 pub use reason::Reason;
 pub use request::{Args, Request};
 pub use shape::Shape;
-pub use spec::{Access, Change, Computed, Flags, Keys, Lane, Reply, Spec, Values, Verdict, When, check_arity};
+pub use spec::{
+    Access, Change, Computed, FieldNames, Flags, Keys, Lane, Reply, Spec, Values, Verdict, When, check_arity,
+};
 pub use table::{Group, find, groups, table};

@@ -10,6 +10,8 @@ pub enum Reason {
     ComputesOnValue,
     /// A data type or command whose values this version does not seal.
     NotYetSealed,
+    /// Equal list elements look different: LREM, LPOS, LINSERT.
+    LooksForElement,
     /// The value would arrive under another key, where it does not open.
     MovesBetweenKeys,
     /// What is stored cannot be sealed anew, so it must suit every key that it may come to.
@@ -33,9 +35,10 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ComputesOnValue,
         Self::NotYetSealed,
+        Self::LooksForElement,
         Self::MovesBetweenKeys,
         Self::NeedsWideScope,
         Self::DumpedValue,
@@ -54,6 +57,7 @@ impl Reason {
         match self {
             Self::ComputesOnValue => "computes-on-value",
             Self::NotYetSealed => "not-yet-sealed",
+            Self::LooksForElement => "looks-for-element",
             Self::MovesBetweenKeys => "moves-between-keys",
             Self::NeedsWideScope => "needs-wide-scope",
             Self::DumpedValue => "dumped-value",
@@ -73,6 +77,9 @@ impl Reason {
         match self {
             Self::ComputesOnValue => "the database would compute on the value, and it holds only ciphertext",
             Self::NotYetSealed => "this command, or the kind of data that it stores, is not encrypted by this version",
+            Self::LooksForElement => {
+                "the database would look for an element, and equal elements have different ciphertexts"
+            }
             Self::MovesBetweenKeys => {
                 "the value would come to lie under another key, where it must not open, or in clear"
             }
@@ -109,6 +116,9 @@ impl Reason {
             }
             Self::NotYetSealed => {
                 "use another command, keep the data in another type, or exclude the key with `except`"
+            }
+            Self::LooksForElement => {
+                "use LRANGE and look in the application, or a set; or let the rule say `deterministic = [\"list-elements\"]`, for lists that are written from then on"
             }
             Self::MovesBetweenKeys => {
                 "read the value and write it to the other key, give both keys one scope (`scope = \"tag\"` or `\"rule\"`), or exclude both with `except`"

@@ -22,12 +22,34 @@ pub enum Shape {
     Head(&'static Shape),
     /// Two shapes in turn: flat, as pairs, or as a map.
     Pairs(&'static Shape, &'static Shape),
-    /// Fields, which pass, and values sealed for their field; laid out like `Pairs`.
+    /// Fields of a hash and values sealed for their field; laid out like `Pairs`.
     Fields,
     /// Names and what belongs to each, flat or as a map: XINFO STREAM. What is not named here must be a scalar.
     Named(&'static [(&'static str, Shape)]),
+    /// The same of a stream's entry, where the names of fields are always in clear.
+    Entry,
+    /// The name of a hash field, sealed if the rule says so.
+    FieldName,
     /// An array of a key and what belongs to it: BLPOP, LMPOP. Which key it is decides how the rest opens.
     Keyed(&'static [Shape]),
     /// Such arrays, or a map from keys: XREAD.
     PerKey(&'static Shape),
+}
+
+impl Shape {
+    /// Whether there is anything to open in it, on a key whose rule seals the names of fields or not.
+    #[must_use]
+    pub fn is_sealed(&self, field_names: bool) -> bool {
+        match self {
+            Self::Raw => false,
+            Self::FieldName => field_names,
+            Self::Value | Self::Member | Self::Fields | Self::Entry => true,
+            Self::Each(one) | Self::OneOrEach(one) | Self::Head(one) | Self::PerKey(one) => one.is_sealed(field_names),
+            Self::Tuple(parts) | Self::TupleOrShorter(parts) | Self::Keyed(parts) => {
+                parts.iter().any(|part| part.is_sealed(field_names))
+            }
+            Self::Named(parts) => parts.iter().any(|(_, part)| part.is_sealed(field_names)),
+            Self::Pairs(first, second) => first.is_sealed(field_names) || second.is_sealed(field_names),
+        }
+    }
 }

@@ -19,6 +19,8 @@ pub struct Spec {
     pub keys: Keys,
     /// Which arguments are sealed when their key is under a rule.
     pub values: Values,
+    /// Which arguments are names of fields of the hash at 1, which some rules have sealed.
+    pub fields: FieldNames,
     /// What in the reply is opened when the key is under a rule.
     pub reply: Reply,
     /// What happens when one of the keys (or channels) is under a rule.
@@ -56,6 +58,12 @@ impl Spec {
             Lane::BlockingIfOption => keys::stream_options(args).is_none_or(|found| found.block),
             _ => false,
         }
+    }
+
+    /// Whether names of fields are all that a rule could have sealed in it.
+    #[must_use]
+    pub fn only_names_fields(&self) -> bool {
+        self.fields != FieldNames::None && self.values == Values::None && self.reply == Reply::Raw
     }
 
     /// Whether it computes on the value of one hash field, named at 2.
@@ -236,8 +244,6 @@ pub enum Values {
         field: u8,
         value: u8,
     },
-    /// All arguments from here on: LPUSH.
-    From(u8),
     /// Fields and values in turn, from where the grammar says: XADD, HSETEX.
     PairsAtStart,
     /// The second of each pair, the first of which begin here: ARMSET.
@@ -246,6 +252,13 @@ pub enum Values {
     KeyPairsToStart,
     /// Members from one position to another, or to the end if that is 0.
     Members {
+        from: u8,
+        to: u8,
+    },
+    /// All arguments from here on: ARSET.
+    From(u8),
+    /// Elements of a list, likewise: LPUSH, LSET.
+    Elements {
         from: u8,
         to: u8,
     },
@@ -263,6 +276,23 @@ pub enum Values {
     Message {
         channel: u8,
         value: u8,
+    },
+}
+
+/// Which arguments are names of hash fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldNames {
+    None,
+    /// One: HGET.
+    At(u8),
+    /// Every `step`th, from a position to the end: HDEL, HSET.
+    From {
+        from: u8,
+        step: u8,
+    },
+    /// The same from where the grammar says: HGETEX, HSETEX.
+    FromStart {
+        step: u8,
     },
 }
 
@@ -384,4 +414,6 @@ impl Verdict {
 pub enum When {
     /// A scope that several keys can share.
     WideScope,
+    /// That equal list elements have equal ciphertexts.
+    ListElements,
 }

@@ -5,12 +5,12 @@ use toml::{Table, Value};
 
 use super::defaults::{MAX_ID, MAX_PATTERN, MAX_PATTERNS};
 use super::source::Sources;
-use super::types::{EncryptRule, Scope};
+use super::types::{Deterministic, EncryptRule, Scope};
 use super::words::{choose, join, one_of, split_list, suggestion, texts};
 
 const SECTION: &str = "encrypt";
 const VARIABLE: &str = "WAXSEAL_ENCRYPT";
-const SETTINGS: [&str; 6] = ["id", "keys", "except", "scope", "channels", "fields"];
+const SETTINGS: [&str; 7] = ["id", "keys", "except", "scope", "channels", "fields", "deterministic"];
 const SCOPES: [(&str, Scope); 3] = [("key", Scope::Key), ("tag", Scope::Tag), ("rule", Scope::Rule)];
 
 pub(super) fn read(sources: &mut Sources<'_>, flags: &[String]) -> Vec<EncryptRule> {
@@ -95,17 +95,50 @@ fn from_table(sources: &mut Sources<'_>, number: usize, mut table: Table) -> Enc
             "name the fields to encrypt, or remove it to encrypt all",
         );
     }
+    let deterministic = deterministic(sources, &mut table, &place);
+    if deterministic.field_names && fields.is_some() {
+        sources.fault(
+            format!("{place} fields"),
+            "does not go with \"field-names\" in deterministic: a name that is encrypted cannot be told from others",
+            "use one of them; two rules can have one each",
+        );
+    }
     for name in table.keys() {
         let mend = suggestion(name, SETTINGS.into_iter())
             .unwrap_or_else(|| format!("remove it; a rule has {}", join(SETTINGS.into_iter())));
         sources.fault(format!("{place} {name}"), "is not a setting", mend);
     }
-    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields }
+    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields, deterministic }
 }
 
 fn patterns_of(rule: &EncryptRule) -> usize {
     let optional = [&rule.channels, &rule.fields].into_iter().flatten();
     rule.keys.len() + rule.except.len() + optional.map(Vec::len).sum::<usize>()
+}
+
+fn deterministic(sources: &mut Sources<'_>, table: &mut Table, place: &str) -> Deterministic {
+    let mut chosen = Deterministic::default();
+    let Some(value) = table.remove("deterministic") else { return chosen };
+    let words = texts(&value);
+    let known = words.iter().flatten().all(|word| match &**word {
+        "field-names" => {
+            chosen.field_names = true;
+            true
+        }
+        "list-elements" => {
+            chosen.list_elements = true;
+            true
+        }
+        _ => false,
+    });
+    if words.is_none() || !known {
+        sources.fault(
+            format!("{place} deterministic"),
+            "is not understood",
+            "list what is to be found by equality: \"field-names\", \"list-elements\" or both",
+        );
+    }
+    chosen
 }
 
 /// A list of patterns; `None` if it is not there. A list that is not one is reported and counts as

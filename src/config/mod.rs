@@ -33,8 +33,8 @@ pub use env::{Env, ProcessEnv};
 pub use fault::{Fault, Faults};
 pub use secret::Secret;
 pub use types::{
-    Access, Auth, Config, EncryptRule, KeyringOrigin, Lanes, Limits, Listen, ListenAddress, LoadedKeyring, Log,
-    LogFormat, LogLevel, RateLimit, Scope, Scripts, Server, Tls, UndeclaredKeys, Upstream, Warning,
+    Access, Auth, Config, Deterministic, EncryptRule, KeyringOrigin, Lanes, Limits, Listen, ListenAddress,
+    LoadedKeyring, Log, LogFormat, LogLevel, RateLimit, Scope, Scripts, Server, Tls, UndeclaredKeys, Upstream, Warning,
 };
 pub use units::{show_duration, show_size};
 

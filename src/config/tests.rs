@@ -353,6 +353,40 @@ fn rules_need_a_keyring_and_its_faults_are_ours() {
 }
 
 #[test]
+fn what_a_rule_may_say_beside_its_keys() {
+    let rule = |more: &str| {
+        format!(
+            "upstream.url = 'rediss://h'\nkeyring.file = 'keyring.json'\n\
+             [[encrypt]]\nid = 'a'\nkeys = ['a:*']\n{more}"
+        )
+    };
+    let none = &load(&rule(""), &[]).unwrap().encrypt[0];
+    assert_eq!((&none.channels, &none.fields, none.deterministic), (&None, &None, Deterministic::default()));
+    let more = "channels = []\nfields = ['ssn', 'card-*']\ndeterministic = ['list-elements']";
+    let some = &load(&rule(more), &[]).unwrap().encrypt[0];
+    assert_eq!(some.channels, Some(Vec::new()), "none is not the same as unset");
+    assert_eq!(some.fields, Some(vec!["ssn".into(), "card-*".into()]));
+    assert!(some.deterministic.list_elements && !some.deterministic.field_names);
+    let both = &load(&rule("deterministic = ['field-names', 'list-elements']"), &[]).unwrap().encrypt[0];
+    assert!(both.deterministic.list_elements && both.deterministic.field_names);
+
+    for (more, fault) in [
+        ("channels = 'c'", "#1 (id 'a') channels: is not a list of texts"),
+        ("channels = ['c[']", "#1 (id 'a') channels[0]: has a [ that is never closed"),
+        ("fields = []", "#1 (id 'a') fields: is empty, so that"),
+        ("fields = ['ok', '']", "#1 (id 'a') fields[1]: is empty"),
+        ("fields = 5", "#1 (id 'a') fields: is not a list of texts"),
+        ("deterministic = ['fields']", "#1 (id 'a') deterministic: is not understood"),
+        ("deterministic = true", "#1 (id 'a') deterministic: is not understood"),
+        ("fields = ['f']\ndeterministic = ['field-names']", "#1 (id 'a') fields: does not go with"),
+        ("field = ['f']", "did you mean fields?"),
+    ] {
+        let text = faults(&rule(more), &[]);
+        assert!(text.contains(fault) && text.contains("1 fault"), "{more}: {text}");
+    }
+}
+
+#[test]
 fn a_keyring_that_others_can_read_is_warned_of() {
     let directory = directory();
     let path = directory.path().join("keyring.json");

@@ -114,6 +114,14 @@ pub struct EncryptRule {
     pub channels: Option<Vec<String>>,
     /// Fields of hashes and streams whose values are encrypted; `None`: all.
     pub fields: Option<Vec<String>>,
+    pub deterministic: Deterministic,
+}
+
+/// What is encrypted so that equal plaintexts look equal, beside the members of sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deterministic {
+    pub field_names: bool,
+    pub list_elements: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -219,5 +219,6 @@ impl Policy {
 fn allows(rule: &Rule, when: When) -> bool {
     match when {
         When::WideScope => rule.scope != Scope::Key,
+        When::ListElements => rule.deterministic.list_elements,
     }
 }

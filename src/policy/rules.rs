@@ -26,6 +26,15 @@ pub enum Scope {
     Rule,
 }
 
+/// What a rule seals deterministically beside members: equal ones look equal, so that the server finds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deterministic {
+    /// Names of hash fields, which are in clear otherwise.
+    pub field_names: bool,
+    /// Elements of lists, which are sealed at random otherwise.
+    pub list_elements: bool,
+}
+
 /// A rule as it comes from the configuration.
 #[derive(Clone, Default)]
 pub struct RuleSource {
@@ -37,6 +46,7 @@ pub struct RuleSource {
     pub channels: Option<Vec<Vec<u8>>>,
     /// Patterns of the fields of hashes and streams whose values are sealed; without them all are.
     pub fields: Option<Vec<Vec<u8>>>,
+    pub deterministic: Deterministic,
 }
 
 /// A rule ready for matching.
@@ -49,6 +59,7 @@ pub struct Rule {
     pub scope: Scope,
     /// `None`: all of them.
     pub fields: Option<Arc<Fields>>,
+    pub deterministic: Deterministic,
     keys: Box<[Glob]>,
     except: PatternIndex,
     /// Whether it names its channels apart, so that `except` does not concern them.
@@ -90,6 +101,7 @@ impl RuleSet {
                 scope: source.scope,
                 keys: source.keys.iter().map(|key| Glob::new(key)).collect(),
                 fields: source.fields.map(|patterns| Arc::new(Fields::new(patterns))),
+                deterministic: source.deterministic,
                 names_channels: source.channels.is_some(),
                 except: PatternIndex::new(source.except.iter().map(|key| (Glob::new(key), 0))),
             })
@@ -157,7 +169,8 @@ impl Rule {
 
     /// Whether what lies under a key of this rule can lie as it is under one of the other, if both share a scope.
     pub fn stores_as(&self, other: &Self) -> bool {
-        self.index == other.index || self.field_patterns() == other.field_patterns()
+        self.index == other.index
+            || (self.deterministic == other.deterministic && self.field_patterns() == other.field_patterns())
     }
 
     fn field_patterns(&self) -> Option<&[Vec<u8>]> {

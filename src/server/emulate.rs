@@ -78,7 +78,7 @@ impl Downstream for Step {
 impl Desk {
     /// Is this request one that takes several steps? Then its first is sent.
     pub(super) fn begin_emulation(&mut self, admitted: &Admitted<'_>, need: Need) -> Result<bool, Hold> {
-        let Some(emulation) = self.worker.transform.borrow().emulation(admitted)? else { return Ok(false) };
+        let Some(emulation) = self.worker.transform.borrow_mut().emulation(admitted)? else { return Ok(false) };
         let lane = self.attach(need)?;
         let step = Rc::new(Step { sink: self.sink.clone(), reply: RefCell::new(None) });
         let owner: Rc<dyn Downstream> = step.clone();

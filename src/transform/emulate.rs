@@ -55,6 +55,8 @@ pub struct Emulation {
     key: Bytes,
     /// The value is that of a hash field.
     field: Option<Bytes>,
+    /// What the database calls that field.
+    name: Option<Bytes>,
     scope: Owned,
     changing: Changing,
     stage: Stage,
@@ -95,7 +97,7 @@ impl Transform {
     ///
     /// # Errors
     /// What is wrong with its arguments, in Redis's words.
-    pub fn emulation(&self, admitted: &Admitted<'_>) -> Result<Option<Emulation>, Refusal> {
+    pub fn emulation(&mut self, admitted: &Admitted<'_>) -> Result<Option<Emulation>, Refusal> {
         let request = admitted.request();
         let Some(spec) = request.spec().filter(|_| admitted.is_protected()) else { return Ok(None) };
         let Verdict::Emulate(change) = spec.verdict else { return Ok(None) };
@@ -109,11 +111,14 @@ impl Transform {
         }
         let hit = admitted.hits().first().and_then(|hit| Some((args.get(hit.position)?, hit.rule?)));
         let Some((key, rule)) = hit else { return Err(unclear) };
-        let rule = self.policy.rules.rules().get(rule).ok_or(unclear)?;
+        let policy = self.policy.clone();
+        let rule = policy.rules.rules().get(rule).ok_or(unclear)?;
         let field = change.of_a_field().then(|| Bytes::copy_from_slice(args.get(2).unwrap_or_default()));
         let changing = Changing::parse(change, args).map_err(|complaint| Refusal::Redis(complaint.into()))?;
         let key = Bytes::copy_from_slice(key);
-        Ok(Some(Emulation { scope: Owned::of(rule, &key), key, field, changing, stage: Stage::Read }))
+        let scope = Owned::of(rule, &key);
+        let name = field.as_deref().map(|field| self.stored_name(&scope, field)).transpose()?;
+        Ok(Some(Emulation { scope, key, field, name, changing, stage: Stage::Read }))
     }
 }
 
@@ -121,7 +126,7 @@ impl Emulation {
     /// Appends the next command to `wire`.
     pub fn send(&self, wire: &mut Wire) -> ReplyPlan {
         let out = wire.buffer();
-        match (&self.stage, &self.field) {
+        match (&self.stage, &self.name) {
             (Stage::Read, None) => encode::command(out, &[b"GET", &self.key]),
             (Stage::Read, Some(field)) => encode::command(out, &[b"HGET", &self.key, field]),
             (Stage::Write { old: None, new, .. }, None) => encode::command(out, &[b"SET", &self.key, new, b"NX"]),

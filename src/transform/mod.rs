@@ -12,6 +12,7 @@ mod compute;
 mod emulate;
 mod info;
 mod open;
+mod place;
 mod plan;
 mod push;
 mod seal;
@@ -55,6 +56,17 @@ impl Transform {
         let mut plain = BytesMut::with_capacity(sealed.len());
         self.cipher.as_mut().ok_or(OpenFailure::Shape)?.open(place, sealed, &mut plain)?;
         Ok(plain)
+    }
+
+    /// What the database calls a hash field.
+    fn stored_name(&mut self, scope: &Owned, field: &[u8]) -> Result<Bytes, Refusal> {
+        if !scope.field_names {
+            return Ok(Bytes::copy_from_slice(field));
+        }
+        let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
+        let mut sealed = BytesMut::with_capacity(field.len() + OVERHEAD);
+        cipher.seal_deterministic(&scope.field_name(), field, &mut sealed).map_err(|e| Refusal::Seal(e.to_string()))?;
+        Ok(sealed.freeze())
     }
 
     /// One value for itself, sealed in random mode.

@@ -191,21 +191,29 @@ impl Transform {
         };
         encode::array_header(out, pairs);
         for _ in 0..pairs {
-            self.field_and_value(walk, scope, true, out)?;
+            self.field_and_value(walk, scope, scope.field_names, true, out)?;
         }
         Ok(())
     }
 
-    /// A field passes; its value is opened, or passes if the rule leaves it in clear.
+    /// A field's name, opened if it is sealed; then its value, opened unless the rule leaves it in clear.
     pub(super) fn field_and_value(
         &mut self,
         walk: &mut Walker<'_>,
         scope: &Owned,
+        sealed_name: bool,
         value_only: bool,
         out: &mut BytesMut,
     ) -> Opened {
         let (Some(Token::Bulk(field)), Some(Token::Bulk(sealed))) = (walk.next(), walk.next()) else {
             return Err(OpenFailure::Shape);
+        };
+        let mut opened = BytesMut::new();
+        let field = if sealed_name {
+            self.cipher.as_mut().ok_or(OpenFailure::Shape)?.open(&scope.field_name(), field, &mut opened)?;
+            &opened[..]
+        } else {
+            field
         };
         if !value_only {
             encode::bulk(out, field);

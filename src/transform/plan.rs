@@ -62,6 +62,8 @@ pub struct Owned {
     id: Bytes,
     /// The rule's; `None`: all fields are sealed.
     fields: Option<Arc<Fields>>,
+    /// Whether the names of hash fields are sealed.
+    pub(super) field_names: bool,
 }
 
 /// Names out of a request, in its order, in little memory: a transaction may hold many.
@@ -156,7 +158,12 @@ impl ReplyPlan {
 impl Owned {
     pub fn of(rule: &rules::Rule, key: &[u8]) -> Self {
         let scope = scope(rule, key);
-        Self { kind: scope.kind, id: Bytes::copy_from_slice(scope.id), fields: rule.fields.clone() }
+        Self {
+            kind: scope.kind,
+            id: Bytes::copy_from_slice(scope.id),
+            fields: rule.fields.clone(),
+            field_names: rule.deterministic.field_names,
+        }
     }
 
     /// Whether the value of this field is sealed.
@@ -171,6 +178,10 @@ impl Owned {
 
     pub(super) fn member(&self) -> Place<'_> {
         Place { purpose: Purpose::Member, scope: self.scope(), field: None }
+    }
+
+    pub(super) fn field_name(&self) -> Place<'_> {
+        Place { purpose: Purpose::FieldName, scope: self.scope(), field: None }
     }
 
     fn scope(&self) -> Scope<'_> {

@@ -4,11 +4,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::commands::Question;
 use super::compute::Reading;
+use super::place::{PlaceOf, What, place_of};
 use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire};
-use crate::command::{Args, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
-use crate::crypto::{OVERHEAD, Place, Purpose, SealError};
-use crate::policy::rules::{Rule, RuleSet};
+use crate::command::{Args, FieldNames, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
+use crate::crypto::{OVERHEAD, Place, SealError};
+use crate::policy::rules::Rule;
 use crate::policy::{Admitted, KeyHit, Refusal};
 use crate::resp::encode;
 
@@ -61,7 +62,15 @@ impl Transform {
                 if !check_arity(spec, request.args().len()) {
                     return Err(wrong_arity(spec));
                 }
+                let seals_names = self.seals_field_names(admitted);
+                if spec.only_names_fields() && !seals_names {
+                    out.extend_from_slice(request.bytes());
+                    return Ok(ReplyPlan::Raw);
+                }
                 let form = understand(spec, *grammar, request.args())?;
+                if form.compares && seals_names {
+                    return Err(Refusal::ComparesValue { command: spec.name });
+                }
                 let plan = self.reply_plan(spec, &form, admitted)?;
                 self.write_sealed(spec, &form, admitted, out)?;
                 Ok(plan)
@@ -80,6 +89,12 @@ impl Transform {
         spec.computes_on_a_field() && rule.zip(field).is_some_and(|(rule, field)| !rule.seals_field(field))
     }
 
+    /// Does the rule of the request's first key have names of hash fields sealed?
+    fn seals_field_names(&self, admitted: &Admitted<'_>) -> bool {
+        let rule = admitted.hits().first().and_then(|hit| self.policy.rules.rules().get(hit.rule?));
+        rule.is_some_and(|rule| rule.deterministic.field_names)
+    }
+
     fn write_sealed(
         &mut self,
         spec: &'static Spec,
@@ -96,28 +111,41 @@ impl Transform {
             return Ok(());
         }
         if let Reply::Computed(computed) = spec.reply {
-            let name: &[u8] = if computed.of_a_field() { b"HGET" } else { b"GET" };
-            let words = [Some(name), args.get(1), args.get(2).filter(|_| computed.of_a_field())];
-            encode::command(out, &words.into_iter().flatten().collect::<Vec<_>>());
-            return Ok(());
+            let (name, len): (&[u8], usize) = if computed.of_a_field() { (b"HGET", 3) } else { (b"GET", 2) };
+            encode::array_header(out, len);
+            encode::bulk(out, name);
+            return (1..len).try_for_each(|index| self.write_arg(spec, form, admitted, index, out));
         }
-        if matches!(spec.values, Values::None) {
+        let names = spec.fields != FieldNames::None && self.seals_field_names(admitted);
+        if matches!(spec.values, Values::None) && !names {
             out.extend_from_slice(request.bytes());
             return Ok(());
         }
         if args.len() > MAX_SEALED_ARGS {
             return Err(Refusal::TooManyValues);
         }
-        let policy = self.policy.clone();
         out.reserve(request.bytes().len() + OVERHEAD);
         encode::array_header(out, args.len());
-        for (index, arg) in args.iter().enumerate() {
-            match place_of(spec, form, admitted, &policy.rules, index)? {
-                Some(place) => self.write_value(&place, arg, out)?,
-                None => encode::bulk(out, arg),
+        (0..args.len()).try_for_each(|index| self.write_arg(spec, form, admitted, index, out))
+    }
+
+    /// One argument, sealed if it is to be.
+    fn write_arg(
+        &mut self,
+        spec: &'static Spec,
+        form: &Form,
+        admitted: &Admitted<'_>,
+        index: usize,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let arg = admitted.request().args().get(index).ok_or_else(|| wrong_arity(spec))?;
+        match place_of(spec, form, admitted, &self.policy.rules, index)? {
+            Some(place) => self.write_value(&place, arg, out),
+            None => {
+                encode::bulk(out, arg);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn write_value(&mut self, place: &PlaceOf<'_>, value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
@@ -130,17 +158,22 @@ impl Transform {
         let what = place.what;
         let place = Place { purpose: what.purpose(), scope: scope(rule, place.key), field: place.field };
         let failed = |e: SealError| Refusal::Seal(e.to_string());
-        if let What::Element = what {
+        if let What::Hashed = what {
             encode::bulk(out, &cipher.prf(&place, value).map_err(failed)?);
             return Ok(());
         }
         encode::bulk_header(out, value.len() + OVERHEAD);
-        match what {
-            // The same member must give the same bytes, or the server could not find it again.
-            What::Member => cipher.seal_deterministic(&place, value, out),
-            _ => cipher.seal(&place, value, out),
+        // What the server is to find again must give the same bytes each time.
+        let found_again = match what {
+            What::Member | What::FieldName => true,
+            What::Element => rule.deterministic.list_elements,
+            What::Value | What::Message | What::Hashed => false,
+        };
+        if found_again {
+            cipher.seal_deterministic(&place, value, out).map_err(failed)?;
+        } else {
+            cipher.seal(&place, value, out).map_err(failed)?;
         }
-        .map_err(failed)?;
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
@@ -154,8 +187,10 @@ impl Transform {
         };
         // Owning a scope copies the key, so only where the reply needs it.
         let first = || admitted.hits().first().and_then(owned);
+        let field_names = self.seals_field_names(admitted);
         let shaped = |shape: &'static Shape| match shape {
-            Shape::Raw => ReplyPlan::Sealed,
+            // What needs no opening need not be held until it is whole.
+            shape if !shape.is_sealed(field_names) => ReplyPlan::Sealed,
             Shape::Keyed(_) | Shape::PerKey(_) => {
                 let keys = admitted
                     .hits()
@@ -192,84 +227,6 @@ impl Transform {
     }
 }
 
-/// Is argument `index` a value of a protected key, and of which?
-fn place_of<'a>(
-    spec: &'static Spec,
-    form: &Form,
-    admitted: &'a Admitted<'_>,
-    rules: &RuleSet,
-    index: usize,
-) -> Result<Option<PlaceOf<'a>>, Refusal> {
-    let args = admitted.request().args();
-    let unclear = || Refusal::Unclear { command: spec.name };
-    let arg = |i: usize| args.get(i).ok_or_else(unclear);
-    let place = |position: usize, field: Option<&'a [u8]>, what| -> Result<_, Refusal> {
-        // Every value belongs to a key that admission has looked at; anything else is a fault of the table.
-        let hit = hit_at(admitted.hits(), position).ok_or_else(unclear)?;
-        let key = arg(position)?;
-        // A rule may leave the values of some fields in clear.
-        let sealed = |rule: &usize| field.is_none_or(|field| rules.rules()[*rule].seals_field(field));
-        Ok(hit.rule.filter(sealed).map(|rule| PlaceOf { rule, key, field, what }))
-    };
-    // The second of each pair that begins at `from`.
-    let second = |from: usize| index > from && (index - from) % 2 == 1;
-    match spec.values {
-        Values::At(at) if index == usize::from(at) => place(1, None, What::Value),
-        Values::From(from) if index >= usize::from(from) => place(1, None, What::Value),
-        Values::SecondsFrom(from) if second(usize::from(from)) => place(1, None, What::Value),
-        Values::KeyPairs if second(1) => place(index - 1, None, What::Value),
-        Values::FieldPairs { from } if second(usize::from(from)) => place(1, Some(arg(index - 1)?), What::Value),
-        Values::KeyPairsToStart if index < form.start && second(2) => place(index - 1, None, What::Value),
-        Values::PairsAtStart if second(form.start) => place(1, Some(arg(index - 1)?), What::Value),
-        Values::FieldValue { field, value } if index == usize::from(value) => {
-            place(1, Some(arg(usize::from(field))?), What::Value)
-        }
-        Values::Members { from, to } if index >= usize::from(from) && (to == 0 || index <= usize::from(to)) => {
-            place(1, None, What::Member)
-        }
-        Values::GroupedMembers { size }
-            if index >= form.start && (index - form.start) % usize::from(size) == usize::from(size) - 1 =>
-        {
-            place(1, None, What::Member)
-        }
-        Values::MemberAtStart if form.start != 0 && index == form.start => place(1, None, What::Member),
-        Values::Hashed { from } if index >= usize::from(from) => place(1, None, What::Element),
-        Values::Message { channel, value } if index == usize::from(value) => {
-            place(usize::from(channel), None, What::Message)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The place of one value argument.
-struct PlaceOf<'a> {
-    rule: usize,
-    key: &'a [u8],
-    field: Option<&'a [u8]>,
-    what: What,
-}
-
-/// What an argument is sealed as.
-#[derive(Clone, Copy)]
-enum What {
-    Value,
-    Member,
-    Message,
-    /// Of a HyperLogLog: hashed with a key.
-    Element,
-}
-
-impl What {
-    fn purpose(self) -> Purpose {
-        match self {
-            Self::Value => Purpose::Value,
-            Self::Member => Purpose::Member,
-            Self::Message => Purpose::Message,
-            Self::Element => Purpose::Element,
-        }
-    }
-}
-
 fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<Form, Refusal> {
     grammar.check(args).map_err(|e| match e {
         GrammarError::ComparesValue => Refusal::ComparesValue { command: spec.name },
@@ -280,11 +237,6 @@ fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<F
 
 fn wrong_arity(spec: &Spec) -> Refusal {
     Refusal::wrong_arity(spec.name)
-}
-
-fn hit_at(hits: &[KeyHit], position: usize) -> Option<&KeyHit> {
-    // Admission lists the keys of every command that is sealed in the order of its arguments.
-    hits.binary_search_by_key(&position, |h| h.position).ok().map(|i| &hits[i])
 }
 
 fn copy(bytes: &[u8]) -> Bytes {

@@ -37,6 +37,8 @@ impl Transform {
             (_, None) => pass(walk, out),
             (Shape::Value, Some(scope)) => self.value(walk, &scope.value(None), proto, out),
             (Shape::Member, Some(scope)) => self.value(walk, &scope.member(), proto, out),
+            (Shape::FieldName, Some(scope)) if scope.field_names => self.value(walk, &scope.field_name(), proto, out),
+            (Shape::FieldName, _) => pass(walk, out),
             (Shape::Each(one), _) => self.each(one, at, walk, proto, out),
             (Shape::Tuple(parts), _) => {
                 array(walk, Some(parts.len()), out)?;
@@ -64,11 +66,12 @@ impl Transform {
                 }
                 Ok(())
             }
-            (Shape::Fields, Some(scope)) => {
+            (Shape::Fields | Shape::Entry, Some(scope)) => {
+                let sealed_name = scope.field_names && matches!(shape, Shape::Fields);
                 let (pairs, layout) = pairs(walk, out)?;
                 for _ in 0..pairs {
                     layout.begin(walk, out)?;
-                    self.field_and_value(walk, scope, false, out)?;
+                    self.field_and_value(walk, scope, sealed_name, false, out)?;
                 }
                 Ok(())
             }

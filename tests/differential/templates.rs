@@ -471,3 +471,58 @@ pub const COMPUTED_FIELDS: &[&str] = &[
     "SET K D",
     "HINCRBY K F",
 ];
+
+pub const SOME_FIELDS: &[&str] = &[
+    "HSET K F V",
+    "HSET K F V F V n 1",
+    "HSET K open clear F V",
+    "HINCRBY K n N",
+    "HINCRBYFLOAT K n 1.5",
+    "HINCRBY K F N",
+    "HSTRLEN K open",
+    "HSTRLEN K F",
+    "HSETNX K F V",
+    "HGET K F",
+    "HGET K open",
+    "HMGET K F open n nope",
+    "HGETALL K",
+    "HVALS K",
+    "HDEL K F",
+    "HDEL K n",
+    "HRANDFIELD K 100 WITHVALUES",
+    "HSCAN K 0 COUNT 100",
+    "DEL K",
+];
+
+pub const SOME_STREAM_FIELDS: &[&str] = &[
+    "XADD K * F V open clear",
+    "XADD K * open clear",
+    "XADD K MAXLEN ~ 100 * F V F V",
+    "XRANGE K - +",
+    "XREVRANGE K + - COUNT N",
+    "XREAD COUNT N STREAMS K K 0 0",
+    "XGROUP CREATE K g 0 MKSTREAM",
+    "XREADGROUP GROUP g c COUNT N STREAMS K >",
+    "XAUTOCLAIM K g d 0 0 COUNT N",
+    "DEL K",
+];
+
+pub const FOUND_ELEMENTS: &[&str] = &[
+    "RPUSH K M M",
+    "LPUSH K M",
+    "RPUSH K M M M",
+    "LREM K I M",
+    "LREM K 0 M",
+    "LPOS K M",
+    "LPOS K M RANK I",
+    "LPOS K M COUNT 0",
+    "LPOS K M RANK -1 COUNT N MAXLEN 3",
+    "LINSERT K BEFORE M M",
+    "LINSERT K AFTER M M",
+    "LINSERT K BESIDE M M",
+    "LSET K I M",
+    "LRANGE K 0 -1",
+    "LPOP K",
+    "LTRIM K I I",
+    "DEL K",
+];

@@ -1,4 +1,4 @@
-//! Lists.
+//! Lists. Elements are sealed at random, so that nothing finds one, unless the rule says otherwise.
 
 use super::row::*;
 
@@ -10,20 +10,20 @@ pub(super) const ROWS: &[Spec] = &[
     row("brpop",      -3, W | BLOCK | NOSCRIPT, Blocking, keys_to(-2, Update),                     shaped(Fixed, Shape::Keyed(&[Shape::Value]))),
     row("brpoplpush", 4,  W | BLOCK | NOSCRIPT, Blocking, two(Update, Update),                     together(shaped(Fixed, Shape::Value))),
     row("lindex",     3,  R,                    Shared,   key(Read),                               shaped(Fixed, Shape::Value)),
-    row("linsert",    5,  W,                    Shared,   key(Update),                             refuse(ComputesOnValue)),
+    row("linsert",    5,  W,                    Shared,   key(Update),                             looks_for_element(Fixed, 3, 4)),
     row("llen",       2,  R | FAST,             Shared,   key(Read),                               PASS),
     row("lmove",      5,  W,                    Shared,   two(Update, Update),                     together(shaped(Fixed, Shape::Value))),
     row("lmpop",      -4, W,                    Shared,   Counted { count_at: 1, access: Update }, shaped(Fixed, Shape::Keyed(&[VALUES]))),
     row("lpop",       -2, W | FAST,             Shared,   key(Update),                             shaped(AtMost(3), Shape::OneOrEach(&Shape::Value))),
-    row("lpos",       -3, R,                    Shared,   key(Read),                               refuse(ComputesOnValue)),
-    row("lpush",      -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, From(2))),
-    row("lpushx",     -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, From(2))),
+    row("lpos",       -3, R,                    Shared,   key(Read),                               looks_for_element(Options { from: 3, words: POSITION }, 2, 2)),
+    row("lpush",      -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, Elements { from: 2, to: 0 })),
+    row("lpushx",     -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, Elements { from: 2, to: 0 })),
     row("lrange",     4,  R,                    Shared,   key(Read),                               shaped(Fixed, VALUES)),
-    row("lrem",       4,  W,                    Shared,   key(Update),                             refuse(ComputesOnValue)),
-    row("lset",       4,  W,                    Shared,   key(Update),                             seal(Fixed, At(3))),
+    row("lrem",       4,  W,                    Shared,   key(Update),                             looks_for_element(Fixed, 3, 3)),
+    row("lset",       4,  W,                    Shared,   key(Update),                             seal(Fixed, Elements { from: 3, to: 3 })),
     row("ltrim",      4,  W,                    Shared,   key(Update),                             PASS),
     row("rpop",       -2, W | FAST,             Shared,   key(Update),                             shaped(AtMost(3), Shape::OneOrEach(&Shape::Value))),
     row("rpoplpush",  3,  W,                    Shared,   two(Update, Update),                     together(shaped(Fixed, Shape::Value))),
-    row("rpush",      -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, From(2))),
-    row("rpushx",     -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, From(2))),
+    row("rpush",      -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, Elements { from: 2, to: 0 })),
+    row("rpushx",     -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, Elements { from: 2, to: 0 })),
 ];

@@ -18,10 +18,10 @@ pub(super) use crate::command::Reason::{
     CarriesCommand, ComputesOnValue, DumpedValue, NotYetSealed, Script, ServerInternals, UnnamedKeys, ValueComparison,
 };
 pub(super) use crate::command::Values::{
-    At, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart, Members,
-    Message, PairsAtStart, SecondsFrom,
+    At, Elements, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart,
+    Members, Message, PairsAtStart, SecondsFrom,
 };
-pub(super) use crate::command::{Change, Computed, Effect, Reply, Shape, Spec, Word};
+pub(super) use crate::command::{Change, Computed, Effect, FieldNames, Reply, Shape, Spec, Word};
 
 use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When};
 
@@ -38,38 +38,38 @@ pub(super) const RUNS: u32 = Flags::SCRIPT;
 
 /// What happens on a key under a rule: the last three columns.
 #[derive(Clone, Copy)]
-pub(super) struct Treatment(Verdict, Values, Reply);
+pub(super) struct Treatment(Verdict, Values, Reply, FieldNames);
 
 /// Touches no value.
-pub(super) const PASS: Treatment = Treatment(Verdict::Pass, Values::None, Reply::Raw);
+pub(super) const PASS: Treatment = Treatment(Verdict::Pass, Values::None, Reply::Raw, FieldNames::None);
 
 /// As [`PASS`], but the reply is rewritten whether or not a rule is met.
 pub(super) const fn rewritten(reply: Reply) -> Treatment {
-    Treatment(Verdict::Pass, Values::None, reply)
+    Treatment(Verdict::Pass, Values::None, reply, FieldNames::None)
 }
 
 pub(super) const fn refuse(reason: Reason) -> Treatment {
-    Treatment(Verdict::Refuse(reason), Values::None, Reply::Raw)
+    Treatment(Verdict::Refuse(reason), Values::None, Reply::Raw, FieldNames::None)
 }
 
 /// The value is read, opened, changed here and written back.
 pub(super) const fn emulate(change: Change) -> Treatment {
-    Treatment(Verdict::Emulate(change), Values::None, Reply::Raw)
+    Treatment(Verdict::Emulate(change), Values::None, Reply::Raw, FieldNames::None)
 }
 
 /// The value is read and opened, and the reply worked out here.
 pub(super) const fn computed(computed: Computed) -> Treatment {
-    Treatment(Verdict::Seal(Grammar::Fixed), Values::None, Reply::Computed(computed))
+    Treatment(Verdict::Seal(Grammar::Fixed), Values::None, Reply::Computed(computed), FieldNames::None)
 }
 
 /// Seals values of the request; opens nothing.
 pub(super) const fn seal(grammar: Grammar, values: Values) -> Treatment {
-    Treatment(Verdict::Seal(grammar), values, Reply::Raw)
+    Treatment(Verdict::Seal(grammar), values, Reply::Raw, FieldNames::None)
 }
 
 /// Opens values of the reply; seals nothing.
 pub(super) const fn open(grammar: Grammar, reply: Reply) -> Treatment {
-    Treatment(Verdict::Seal(grammar), Values::None, reply)
+    Treatment(Verdict::Seal(grammar), Values::None, reply, FieldNames::None)
 }
 
 /// A reply of this shape.
@@ -83,21 +83,21 @@ pub(super) const fn optional(grammar: Grammar, marked: Shape, plain: Shape) -> T
 }
 
 /// As `treatment`, but only where all keys live under one derived key.
-pub(super) const fn together(Treatment(verdict, values, reply): Treatment) -> Treatment {
+pub(super) const fn together(Treatment(verdict, values, reply, fields): Treatment) -> Treatment {
     let verdict = match verdict {
         Verdict::Seal(grammar) => Verdict::Together(grammar),
         other => other,
     };
-    Treatment(verdict, values, reply)
+    Treatment(verdict, values, reply, fields)
 }
 
 /// As `treatment`, but only on keys of such a rule, and where all keys live under one derived key.
-const fn only(when: When, reason: Reason, Treatment(verdict, values, reply): Treatment) -> Treatment {
+const fn only(when: When, reason: Reason, Treatment(verdict, values, reply, fields): Treatment) -> Treatment {
     let verdict = match verdict.grammar() {
         Some(grammar) => Verdict::Only { when, grammar, reason },
         None => verdict,
     };
-    Treatment(verdict, values, reply)
+    Treatment(verdict, values, reply, fields)
 }
 
 /// Only where the scope is wider than one key.
@@ -105,20 +105,52 @@ pub(super) const fn wide_scope(treatment: Treatment) -> Treatment {
     only(When::WideScope, Reason::NeedsWideScope, treatment)
 }
 
+/// As `treatment`, with names of fields in these places.
+pub(super) const fn named(fields: FieldNames, Treatment(verdict, values, reply, _): Treatment) -> Treatment {
+    Treatment(verdict, values, reply, fields)
+}
+
+/// One field's name at 2.
+pub(super) const ONE: FieldNames = FieldNames::At(2);
+/// Names of fields from 2 on.
+pub(super) const NAMES: FieldNames = FieldNames::From { from: 2, step: 1 };
+/// Names and values in turn from 2 on.
+pub(super) const PAIRS: FieldNames = FieldNames::From { from: 2, step: 2 };
+/// Names behind FIELDS and their number.
+pub(super) const BEHIND_FIELDS: FieldNames = FieldNames::FromStart { step: 1 };
+/// Names and values behind FIELDS and their number.
+pub(super) const PAIRS_BEHIND_FIELDS: FieldNames = FieldNames::FromStart { step: 2 };
+
+/// Touches no value, but names fields; passes as it came where those are in clear.
+pub(super) const fn names(fields: FieldNames, grammar: Grammar) -> Treatment {
+    named(fields, seal(grammar, Values::None))
+}
+
+/// HEXPIRE and its like.
+pub(super) const EXPIRES: Treatment = names(BEHIND_FIELDS, NamedFields { from: 3, words: CONDITIONS, size: 1 });
+/// HTTL and its like.
+pub(super) const TELLS_TTL: Treatment = names(BEHIND_FIELDS, NamedFields { from: 2, words: &[], size: 1 });
+
+/// Looks for a list element, so only if equal ones look equal.
+pub(super) const fn looks_for_element(grammar: Grammar, from: u8, to: u8) -> Treatment {
+    only(When::ListElements, Reason::LooksForElement, seal(grammar, Values::Elements { from, to }))
+}
+
 /// Values move as they are from one key to another.
-pub(super) const MOVES: Treatment = Treatment(Verdict::Together(Grammar::Fixed), Values::None, Reply::Raw);
+pub(super) const MOVES: Treatment =
+    Treatment(Verdict::Together(Grammar::Fixed), Values::None, Reply::Raw, FieldNames::None);
 
 pub(super) const VALUES: Shape = Shape::Each(&Shape::Value);
 pub(super) const MEMBERS: Shape = Shape::Each(&Shape::Member);
 pub(super) const SCORED: Shape = Shape::Pairs(&Shape::Member, &Shape::Raw);
-pub(super) const ENTRY: Shape = Shape::Tuple(&[Shape::Raw, Shape::Fields]);
+pub(super) const ENTRY: Shape = Shape::Tuple(&[Shape::Raw, Shape::Entry]);
 pub(super) const ENTRIES: Shape = Shape::Each(&ENTRY);
 /// Found members, each alone or with distance, hash and coordinates.
 pub(super) const FOUND: Shape = Shape::Each(&Shape::Head(&Shape::Member));
 
 /// Seals and opens.
 pub(super) const fn seal_open(grammar: Grammar, values: Values, reply: Reply) -> Treatment {
-    Treatment(Verdict::Seal(grammar), values, reply)
+    Treatment(Verdict::Seal(grammar), values, reply, FieldNames::None)
 }
 
 pub(super) const fn row(
@@ -127,9 +159,9 @@ pub(super) const fn row(
     flags: u32,
     lane: Lane,
     keys: Keys,
-    Treatment(verdict, values, reply): Treatment,
+    Treatment(verdict, values, reply, fields): Treatment,
 ) -> Spec {
-    Spec { name, arity, flags: Flags::new(flags), lane, keys, values, reply, verdict }
+    Spec { name, arity, flags: Flags::new(flags), lane, keys, values, fields, reply, verdict }
 }
 
 /// A command that only holds subcommands.
@@ -203,6 +235,10 @@ pub(super) const SET_TTL: &[Word] = &[
     Word::plain("KEEPTTL", 0),
 ];
 
+/// HEXPIRE.
+const CONDITIONS: &[Word] = &[Word::plain("NX", 0), Word::plain("XX", 0), Word::plain("GT", 0), Word::plain("LT", 0)];
+/// LPOS.
+pub(super) const POSITION: &[Word] = &[Word::plain("RANK", 1), Word::plain("COUNT", 1), Word::plain("MAXLEN", 1)];
 /// XRANGE.
 pub(super) const COUNT: &[Word] = &[Word::plain("COUNT", 1)];
 /// ZRANK of Redis 7.2: the score beside the rank.

@@ -22,10 +22,13 @@ fn known_options_are_understood() {
         "GET k",
         "HRANDFIELD k",
         "HRANDFIELD k -5",
-        "HSCAN k 0 MATCH NOVALUES COUNT 5",
+        "HSCAN k 0 MATCH * COUNT 5",
     ] {
         assert_eq!(check(line), Ok(Form::default()), "{line}");
     }
+    let compares = Form { compares: true, ..Form::default() };
+    assert_eq!(check("HSCAN k 0 MATCH NOVALUES COUNT 5"), Ok(compares));
+    assert_eq!(check("HSCAN k 0 MATCH * MATCH a*"), Ok(compares));
     assert!(check("SET k v EX 1 GET").unwrap().marked);
     assert!(!check("SET k GET").unwrap().marked);
     assert!(check("HRANDFIELD k 1 withvalues").unwrap().marked);

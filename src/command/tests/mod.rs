@@ -58,7 +58,7 @@ fn value_positions(row: &Spec, len: usize) -> Vec<usize> {
         }
         Values::KeyPairs => (2..len).step_by(2).collect(),
         Values::FieldPairs { from } => (usize::from(from) + 1..len).step_by(2).collect(),
-        Values::From(from) | Values::Members { from, .. } | Values::Hashed { from } => {
+        Values::From(from) | Values::Elements { from, .. } | Values::Members { from, .. } | Values::Hashed { from } => {
             (usize::from(from)..len).take(1).collect()
         }
         Values::GroupedMembers { size } => vec![1 + usize::from(size)],
@@ -168,9 +168,11 @@ fn keys_and_values_lie_within_the_arity_and_apart() {
 #[test]
 fn sealing_and_refusing_are_said_in_full() {
     for row in table() {
-        let touches = row.values != Values::None || !matches!(row.reply, Reply::Raw | Reply::Info);
+        let touches = row.values != Values::None
+            || row.fields != FieldNames::None
+            || !matches!(row.reply, Reply::Raw | Reply::Info);
         // What only moves between keys of one scope may touch nothing on its way.
-        if !matches!(row.verdict, Verdict::Together(_) | Verdict::Only { .. }) {
+        if !matches!(row.verdict, Verdict::Together(_) | Verdict::Only { .. } | Verdict::Emulate(_)) {
             let sealed = matches!(row.verdict, Verdict::Seal(_));
             assert_eq!(touches, sealed, "{}: values and verdict disagree", row.name);
         }
