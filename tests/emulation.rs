@@ -216,6 +216,30 @@ fn a_time_to_live_stays_to_the_millisecond() {
 }
 
 #[test]
+fn what_leaves_a_value_as_it_was_disturbs_no_watch() {
+    let plain = Upstream::start();
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    for line in [
+        "BITFIELD k OVERFLOW FAIL INCRBY u2 5 3 OVERFLOW SAT INCRBY u2 5 3",
+        "BITFIELD k SET u8 0 97",
+        "BITFIELD k SET u8 0 98",
+        "SETBIT k 7 1",
+        "SETBIT k 7 0",
+        "SETRANGE k 3 new",
+    ] {
+        let [expected, got] = [plain.raw(), sidecar.connect()].map(|mut client| {
+            // "abc", and the largest number in the bits that the first line adds to.
+            for before in ["SET k abc", "BITFIELD k SET u2 5 3", "WATCH k"] {
+                client.run(before);
+            }
+            [line, "MULTI", "EXEC"].map(|line| client.run(line))
+        });
+        assert_eq!(got, expected, "{line}");
+    }
+}
+
+#[test]
 fn the_order_of_a_pipeline_holds() {
     let upstream = Upstream::start();
     let sidecar = Sidecar::start_with(&upstream, encrypt_everything);

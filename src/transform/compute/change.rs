@@ -100,7 +100,9 @@ impl Changing {
             Self::BitFields(fields) => {
                 let mut new = grown(bytes, fields.wanted_len().max(bytes.len()))?;
                 let answers = fields.run(&mut new);
-                Ok((Some(new), Answer::Ints(answers)))
+                // Redis does not write what stays the same, so that nobody's WATCH sees a change.
+                let changed = old.is_none_or(|old| old != new);
+                Ok((changed.then_some(new), Answer::Ints(answers)))
             }
         }
     }
