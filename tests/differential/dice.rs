@@ -126,13 +126,13 @@ impl Dice {
     }
 }
 
-/// Not yet: SELECT, what is carried out in several steps, and what the server refuses when it is queued.
+/// Not yet: what is carried out in several steps. And not what Waxseal refuses when it is queued.
 fn goes_into_a_transaction(template: &str) -> bool {
     let name = template.split(' ').next().unwrap_or_default().to_lowercase();
     let emulated = find(&name).is_some_and(|spec| matches!(spec.verdict, Verdict::Emulate(_)));
     // Of keys without a rule they are what they are.
     let emulated = emulated && !template.split(' ').any(|word| word == "O");
-    !emulated && !template.starts_with("SELECT") && !super::templates::MALFORMED.contains(&template)
+    !emulated && !super::templates::MALFORMED.contains(&template)
 }
 
 /// Whether a word can stand in an inline command as it is.
