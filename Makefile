@@ -2,13 +2,13 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint deny bench soak clean
+.PHONY: help demo test setup lint deny bench soak redis-suite clean
 
 # rustup's place, for a shell whose PATH does not have it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build, start a TLS Redis and Waxseal in front of it, show a value read through it and read raw
 	@scripts/setup-redis.sh
@@ -37,6 +37,9 @@ bench: ## the benchmarks of benches/
 
 soak: setup ## the long test: many clients, connections cut at random (WAXSEAL_SOAK_SECONDS, default 600)
 	WAXSEAL_SOAK_SECONDS=$${WAXSEAL_SOAK_SECONDS:-600} cargo test --release --test chaos -- --nocapture
+
+redis-suite: ## Redis's own test suite, directly and through Waxseal, compared test by test
+	@scripts/redis-suite.sh
 
 clean: ## removes what the targets above made
 	rm -rf .venv .work tests/node/node_modules

@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Redis's own test suite, once directly against a redis-server and once through Waxseal in front of another; then
+# compares test by test. Fails if anything that passes directly does not pass through Waxseal. What cannot pass is named,
+# each with its reason, in tests/redis-suite/known.txt; through Waxseal it is skipped, because some would leave the
+# following tests waiting.
+#
+#   scripts/redis-suite.sh              all units
+#   scripts/redis-suite.sh UNIT...      these only, as unit/multi
+#   REDIS_SUITE_SHORT=1                 without the tests that the suite itself calls slow, and without the slowest unit
+#   REDIS_SUITE_KNOWN=run               runs also what known.txt names, and says what of it passes
+#   REDIS_SUITE_RULES='*'               the keys to encrypt, separated by commas; without it there is no rule.
+#                                       With rules it measures: differences are no failure.
+#   REDIS_SUITE_BINARY=PATH             the Waxseal to test, target/release/waxseal unless set
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+
+# What a unit may take, and a test of it: the longest take one minute and half a minute on an idle machine.
+unit_seconds=600
+stuck_seconds=180
+# Half a minute of random elements, which the short form leaves out.
+slowest_unit=unit/hyperloglog
+# Where the two runs take their ports from: the suite itself takes up to a hundred.
+directly_base=21111
+through_base=24111
+
+suite=$(scripts/setup-redis-suite.sh)
+known=$root/tests/redis-suite/known.txt
+rules=${REDIS_SUITE_RULES:-}
+binary=${REDIS_SUITE_BINARY:-$root/target/release/waxseal}
+if [ "$binary" = "$root/target/release/waxseal" ]; then
+    cargo build --release --bin waxseal
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+results=$root/.work/redis-suite-results
+rm -rf "$results"
+mkdir -p "$results"
+
+# A port above $port that nobody listens on now.
+next_port() {
+    while port=$((port + 1)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+}
+
+until_it_answers() {
+    for _ in $(seq 200); do
+        [ "$(redis-cli -p "$1" ping 2>/dev/null)" = PONG ] && return
+        sleep 0.05
+    done
+    echo "redis-suite: nothing answers on port $1; see $results" >&2
+    exit 1
+}
+
+# A certificate authority of its own and a server certificate under it.
+certificates() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout "$work/ca.key" -out "$work/ca.pem" \
+        -subj "/CN=Waxseal test authority" -addext "keyUsage=critical,keyCertSign"
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/server.key" -out "$work/server.csr" \
+        -subj "/CN=localhost"
+    printf 'subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' >"$work/extensions"
+    openssl x509 -req -in "$work/server.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
+        -extfile "$work/extensions" -out "$work/server.pem"
+}
+
+# A redis-server, plain on $plain_port, TLS on $tls_port; its log goes to $1.
+start_server() {
+    next_port; plain_port=$port
+    next_port; tls_port=$port
+    redis-server --port "$plain_port" --tls-port "$tls_port" --bind 127.0.0.1 --save "" --dir "$here" \
+        --tls-cert-file "$work/server.pem" --tls-key-file "$work/server.key" --tls-ca-cert-file "$work/ca.pem" \
+        --tls-auth-clients no --enable-protected-configs yes --enable-debug-command yes --enable-module-command yes \
+        --logfile "$1" &
+    pids+=($!)
+    until_it_answers "$plain_port"
+}
+
+# Waxseal on $waxseal_port in front of it; its log goes to $1.
+start_waxseal() {
+    next_port; waxseal_port=$port
+    local encrypt=()
+    [ -z "$rules" ] || encrypt=(--encrypt "$rules")
+    WAXSEAL_ACCESS_MONITOR=true "$binary" run --listen "127.0.0.1:$waxseal_port" --upstream "rediss://default@127.0.0.1:$tls_port" \
+        --ca-file "$work/ca.pem" --keyring "$work/keyring.json" "${encrypt[@]}" >>"$1" 2>&1 &
+    pids+=($!)
+    until_it_answers "$waxseal_port"
+}
+
+# Not SIGTERM: a server that runs a script without end heeds nothing else.
+end_all() {
+    [ "${#pids[@]}" -eq 0 ] || kill -KILL "${pids[@]}" 2>/dev/null || true
+    wait 2>/dev/null  # bash tells of each one killed
+    pids=()
+}
+
+# The tests of unit $1 that known.txt names. Lines there: unit, a colon, the test's name, a tab, the reason.
+known_tests() {
+    awk -F'\t' -v unit="$1: " 'index($1, unit) == 1 { print substr($1, length(unit) + 1) }' "$known"
+}
+
+# Runs the units after $3; $1 is "directly" or "through", and where the output goes; ports are taken above $2. Each unit
+# has a run and a server of its own, so that one that hangs or breaks something takes no other with it.
+run_suite() {
+    local way=$1 base=$2 at
+    # --durable: an error in a test is a failure of that test, not the end.
+    local arguments=(--durable --timeout "$stuck_seconds" --baseport "$base")
+    [ -z "${REDIS_SUITE_SHORT:-}" ] || arguments+=(--tags -slow)
+    shift 2
+    here=$work/$way port=$((base + 100)) pids=()
+    mkdir "$here"
+    cp -a "$suite/runtest" "$suite/tests" "$suite/src" "$here"
+    # Waxseal refuses SYNC. The tests that look at the stream of replicas see that of the server behind it.
+    sed -i 's/set s \[socket \[srv 0 "host"\] \[srv 0 "port"\]\]/set s [socket 127.0.0.1 $::env(REDIS_SUITE_SERVER)]/' \
+        "$here/tests/test_helper.tcl"
+    trap end_all EXIT
+    for unit in "$@"; do
+        start_server "$results/$way.server"
+        at=$plain_port
+        if [ "$way" = through ]; then
+            start_waxseal "$results/waxseal"
+            at=$waxseal_port
+        fi
+        : >"$here/skipped"
+        if [ "$way" = through ] && [ "${REDIS_SUITE_KNOWN:-}" != run ]; then
+            known_tests "$unit" >"$here/skipped"
+        fi
+        echo "UNIT $unit"
+        (cd "$here" && REDIS_SUITE_SERVER=$plain_port TERM=dumb timeout --kill-after 5 "$unit_seconds" ./runtest \
+            --host 127.0.0.1 --port "$at" --single "$unit" --skipfile skipped "${arguments[@]}" 2>&1) || true
+        end_all
+    done >"$results/$way"
+}
+
+units=("$@")
+if [ "$#" -eq 0 ]; then
+    mapfile -t units < <(cd "$suite" && ./runtest --list-tests | grep -vxF -e "${REDIS_SUITE_SHORT:+$slowest_unit}")
+fi
+
+certificates 2>"$results/openssl"
+"$binary" keygen --out "$work/keyring.json" >/dev/null
+# Both at once: the suite waits most of the time. Each in a process of its own, which ends what it started.
+(run_suite directly "$directly_base" "${units[@]}") &
+directly=$!
+(run_suite through "$through_base" "${units[@]}")
+wait "$directly"
+
+scripts/redis-suite-compare.sh "$results" "$known" "${rules:+measure}"
