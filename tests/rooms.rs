@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("transform", &["resp", "command", "policy", "crypto"]),
     ("client", &["resp", "command", "policy", "transform"]),
     // Keys are parsed while the configuration is checked, so that a bad keyring is one of its faults.
-    ("config", &["crypto", "resp"]),
+    ("config", &["crypto", "resp", "command"]),
     ("upstream", &["resp", "transform"]),
     ("server", &["resp", "command", "policy", "transform", "client", "upstream", "crypto"]),
     ("cli", &["resp", "command", "crypto", "policy", "transform", "client", "config", "upstream", "server"]),

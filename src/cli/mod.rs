@@ -97,6 +97,7 @@ pub(crate) fn rule_set(rules: &[EncryptRule]) -> RuleSet {
                 },
                 fields: rule.fields.as_deref().map(bytes),
                 channels: rule.channels.as_deref().map(bytes),
+                json: rule.json.clone(),
                 scope: match rule.scope {
                     config::Scope::Key => Scope::Key,
                     config::Scope::Tag => Scope::Tag,

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::{FieldNames, Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, When, groups, table};
+use super::{Document, FieldNames, Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, When, groups, table};
 
 const INTRODUCTION: &str = "\
 # Commands
@@ -59,7 +59,7 @@ name, and are refused likewise: as soon as there is any rule.
 pub fn render() -> String {
     let mut out = String::from(INTRODUCTION);
     out.push_str("\n## Why a command is refused\n");
-    for reason in Reason::ALL {
+    for &reason in Reason::ALL {
         paragraph(
             &mut out,
             &format!("### {}\n\n{}.\nInstead: {}.", reason.code(), capital(reason.sentence()), reason.way_out()),
@@ -130,6 +130,9 @@ fn on_rule(row: &Spec) -> String {
             let passes = if row.computes_on_a_field() { PASSES_IN_CLEAR } else { "" };
             format!("read, changed by Waxseal and written back if it is still the same; not inside MULTI{passes}")
         }
+        Verdict::Document(what) => {
+            format!("{}; without `json` in the rule refused: [{1}](#{1})", document(what), Reason::NoPaths.code())
+        }
         Verdict::Seal(grammar) => sealed(row, grammar),
         Verdict::Together(grammar) => {
             let sealed = sealed(row, grammar);
@@ -159,6 +162,19 @@ fn on_rule(row: &Spec) -> String {
 }
 
 const PASSES_IN_CLEAR: &str = "; passes on a field that the rule's `fields` leave in clear";
+
+fn document(what: Document) -> &'static str {
+    match what {
+        Document::Set => "encrypts what is at the rule's paths; options: NX XX",
+        Document::Merge => "encrypts what is at the rule's paths, but refuses an object there",
+        Document::SetEach | Document::Elements { .. } => "encrypts what is at the rule's paths",
+        Document::Get => "decrypts what is at the rule's paths; options: INDENT NEWLINE SPACE NOESCAPE",
+        Document::GetEach | Document::Pop => "decrypts what is at the rule's paths",
+        Document::Remove => "passes, but not with a path into an encrypted value",
+        Document::Here { .. } => "passes, but not with a path to an encrypted value",
+        Document::Deep { .. } => "passes, but not with a path to what is or holds an encrypted value",
+    }
+}
 
 fn sealed(row: &Spec, grammar: Grammar) -> String {
     let what = match row.values {

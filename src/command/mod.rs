@@ -7,6 +7,7 @@
 
 mod docs;
 mod grammar;
+mod json_path;
 mod keys;
 mod reason;
 mod request;
@@ -18,11 +19,12 @@ mod tests;
 
 pub use docs::render as render_docs;
 pub use grammar::{Effect, Form, Grammar, GrammarError, Word};
+pub use json_path::{JsonPath, Nowhere, PathFault, SealedPaths, Spot};
 pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
 pub use reason::Reason;
 pub use request::{Args, Request};
 pub use shape::Shape;
 pub use spec::{
-    Access, Change, Computed, FieldNames, Flags, Keys, Lane, Reply, Spec, Values, Verdict, When, check_arity,
+    Access, Change, Computed, Document, FieldNames, Flags, Keys, Lane, Reply, Spec, Values, Verdict, When, check_arity,
 };
 pub use table::{Group, find, groups, table};

@@ -12,6 +12,8 @@ pub enum Reason {
     NotYetSealed,
     /// Equal list elements look different: LREM, LPOS, LINSERT.
     LooksForElement,
+    /// The rule does not say which parts of a JSON document to seal.
+    NoPaths,
     /// The value would arrive under another key, where it does not open.
     MovesBetweenKeys,
     /// What is stored cannot be sealed anew, so it must suit every key that it may come to.
@@ -35,10 +37,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: &[Self] = &[
         Self::ComputesOnValue,
         Self::NotYetSealed,
         Self::LooksForElement,
+        Self::NoPaths,
         Self::MovesBetweenKeys,
         Self::NeedsWideScope,
         Self::DumpedValue,
@@ -58,6 +61,7 @@ impl Reason {
             Self::ComputesOnValue => "computes-on-value",
             Self::NotYetSealed => "not-yet-sealed",
             Self::LooksForElement => "looks-for-element",
+            Self::NoPaths => "no-paths",
             Self::MovesBetweenKeys => "moves-between-keys",
             Self::NeedsWideScope => "needs-wide-scope",
             Self::DumpedValue => "dumped-value",
@@ -80,6 +84,7 @@ impl Reason {
             Self::LooksForElement => {
                 "the database would look for an element, and equal elements have different ciphertexts"
             }
+            Self::NoPaths => "the rule does not say which parts of a JSON document are to be encrypted",
             Self::MovesBetweenKeys => {
                 "the value would come to lie under another key, where it must not open, or in clear"
             }
@@ -119,6 +124,9 @@ impl Reason {
             }
             Self::LooksForElement => {
                 "use LRANGE and look in the application, or a set; or let the rule say `deterministic = [\"list-elements\"]`, for lists that are written from then on"
+            }
+            Self::NoPaths => {
+                "list them in the rule, as in `json = [\"$.ssn\"]`, or `[\"$\"]` for the whole, or exclude the key with `except`"
             }
             Self::MovesBetweenKeys => {
                 "read the value and write it to the other key, give both keys one scope (`scope = \"tag\"` or `\"rule\"`), or exclude both with `except`"

@@ -394,6 +394,8 @@ pub enum Verdict {
     Emulate(Change),
     /// Like `Together` if the rule is such that it can work, else refused.
     Only { when: When, grammar: super::Grammar, reason: super::Reason },
+    /// Carries JSON: what stands at the paths of the rule is sealed and opened. Refused without such paths.
+    Document(Document),
     /// Refused.
     Refuse(super::Reason),
 }
@@ -404,7 +406,7 @@ impl Verdict {
     pub const fn grammar(self) -> Option<super::Grammar> {
         match self {
             Self::Seal(grammar) | Self::Together(grammar) | Self::Only { grammar, .. } => Some(grammar),
-            Self::Pass | Self::Emulate(_) | Self::Refuse(_) => None,
+            Self::Pass | Self::Emulate(_) | Self::Document(_) | Self::Refuse(_) => None,
         }
     }
 }
@@ -416,4 +418,29 @@ pub enum When {
     WideScope,
     /// That equal list elements have equal ciphertexts.
     ListElements,
+}
+
+/// What a command does with a JSON document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// A key, a path, a value, then NX or XX: JSON.SET.
+    Set,
+    /// The same without options, and an object is merged into what is there: JSON.MERGE.
+    Merge,
+    /// Keys, paths and values in turn: JSON.MSET.
+    SetEach,
+    /// A key, a path to an array, then new elements from this position: JSON.ARRAPPEND.
+    Elements { from: u8 },
+    /// A key, options and paths: JSON.GET.
+    Get,
+    /// Keys and a path: JSON.MGET.
+    GetEach,
+    /// A key, a path to an array, a position: JSON.ARRPOP.
+    Pop,
+    /// A key, a path and so many arguments after it. Removes what is there, encrypted or not: JSON.DEL.
+    Remove,
+    /// The same, with so many arguments after the path. Looks at what is there itself, not below: JSON.TYPE.
+    Here { after: u8 },
+    /// The same, and looks at what lies below, too: JSON.ARRINDEX.
+    Deep { after: u8 },
 }

@@ -7,10 +7,11 @@ use super::defaults::{MAX_ID, MAX_PATTERN, MAX_PATTERNS};
 use super::source::Sources;
 use super::types::{Deterministic, EncryptRule, Scope};
 use super::words::{choose, join, one_of, split_list, suggestion, texts};
+use crate::command::SealedPaths;
 
 const SECTION: &str = "encrypt";
 const VARIABLE: &str = "WAXSEAL_ENCRYPT";
-const SETTINGS: [&str; 7] = ["id", "keys", "except", "scope", "channels", "fields", "deterministic"];
+const SETTINGS: [&str; 8] = ["id", "keys", "except", "scope", "channels", "fields", "deterministic", "json"];
 const SCOPES: [(&str, Scope); 3] = [("key", Scope::Key), ("tag", Scope::Tag), ("rule", Scope::Rule)];
 
 pub(super) fn read(sources: &mut Sources<'_>, flags: &[String]) -> Vec<EncryptRule> {
@@ -103,12 +104,13 @@ fn from_table(sources: &mut Sources<'_>, number: usize, mut table: Table) -> Enc
             "use one of them; two rules can have one each",
         );
     }
+    let json = json_paths(sources, &mut table, &place);
     for name in table.keys() {
         let mend = suggestion(name, SETTINGS.into_iter())
             .unwrap_or_else(|| format!("remove it; a rule has {}", join(SETTINGS.into_iter())));
         sources.fault(format!("{place} {name}"), "is not a setting", mend);
     }
-    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields, deterministic }
+    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields, deterministic, json }
 }
 
 fn patterns_of(rule: &EncryptRule) -> usize {
@@ -157,6 +159,27 @@ fn patterns(sources: &mut Sources<'_>, table: &mut Table, place: &str, name: &st
         check_pattern(sources, &format!("{place} {name}[{number}]"), pattern);
     }
     Some(patterns)
+}
+
+/// `json`: what to encrypt in JSON documents.
+fn json_paths(sources: &mut Sources<'_>, table: &mut Table, place: &str) -> Option<SealedPaths> {
+    let value = table.remove("json")?;
+    let mut fault = |place: String, cause, mend: &str| sources.fault(place, cause, mend);
+    let Some(paths) = texts(&value).filter(|paths| !paths.is_empty()) else {
+        fault(
+            format!("{place} json"),
+            "is not a list of paths",
+            "write it as in json = [\"$.ssn\", \"$.cards[*].number\"]",
+        );
+        return None;
+    };
+    match SealedPaths::new(&paths) {
+        Ok(paths) => Some(paths),
+        Err((number, cause, mend)) => {
+            fault(format!("{place} json[{number}]"), cause, mend);
+            None
+        }
+    }
 }
 
 /// Rules without a table: one for each pattern, with scope `key`, which does not depend on the id.

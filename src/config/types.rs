@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::secret::Secret;
+use crate::command::SealedPaths;
 use crate::crypto::Keyring;
 
 /// Everything that `run` and the tools need to know. Made by [`Config::load`] only, so that whoever
@@ -115,6 +116,8 @@ pub struct EncryptRule {
     /// Fields of hashes and streams whose values are encrypted; `None`: all.
     pub fields: Option<Vec<String>>,
     pub deterministic: Deterministic,
+    /// What to encrypt in JSON documents; none: JSON commands are refused.
+    pub json: Option<SealedPaths>,
 }
 
 /// What is encrypted so that equal plaintexts look equal, beside the members of sets.

@@ -15,7 +15,7 @@ pub mod script;
 
 pub use access::{Access, Scripts};
 pub use limit::{Limiter, RateLimited, TokenBucket};
-pub use refusal::Refusal;
+pub use refusal::{JsonFault, Refusal};
 
 use crate::command::{
     Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Reason, Request, Spec, Verdict, When,
@@ -128,6 +128,7 @@ impl Policy {
             {
                 return Err(refused(rule, Reason::MovesBetweenKeys));
             }
+            (Verdict::Document(_), Some(_)) => self.check_documents(spec, &scratch.hits)?,
             // Redis lets no script call one of these, so one test leaves all others out.
             (_, None)
                 if (spec.flags.has(Flags::NOSCRIPT) || spec.flags.has(Flags::SCRIPT))
@@ -138,6 +139,15 @@ impl Policy {
             _ => {}
         }
         Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some() })
+    }
+
+    /// A rule that names no paths would leave a document in clear.
+    fn check_documents(&self, spec: &'static Spec, hits: &[KeyHit]) -> Result<(), Refusal> {
+        let mut rules = hits.iter().filter_map(|hit| Some(&self.rules.rules()[hit.rule?]));
+        match rules.find(|rule| rule.json.is_none()) {
+            Some(rule) => Err(Refusal::Command { command: spec.name, rule: rule.id.clone(), reason: Reason::NoPaths }),
+            None => Ok(()),
+        }
     }
 
     /// Scripts run if they are proven to touch no other keys than those they declare, which no rule covers.

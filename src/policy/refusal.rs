@@ -58,6 +58,12 @@ pub enum Refusal {
     ComparesValue {
         command: &'static str,
     },
+    /// A JSON command that would miss, or meet, what is encrypted in the document.
+    Json {
+        command: &'static str,
+        rule: Arc<str>,
+        why: JsonFault,
+    },
     /// The keyring cannot seal.
     Seal(String),
     /// Cannot work through shared connections in this mode.
@@ -150,6 +156,9 @@ impl fmt::Display for Refusal {
                  MULTI yet. Send it outside of the transaction, or use WATCH, GET and SET",
                 upper(command)
             ),
+            Self::Json { command, rule, why } => {
+                write!(f, "WAXSEAL JSON_REFUSED {} on a document encrypted by rule '{rule}': {why}", upper(command))
+            }
             Self::Seal(why) => write!(f, "WAXSEAL SEAL_FAILED the value was not stored: {why}"),
             Self::Mode { command, why } => write!(f, "WAXSEAL UNSUPPORTED {} {why}", upper(command)),
             Self::TooManyValues => f.write_str(
@@ -159,6 +168,45 @@ impl fmt::Display for Refusal {
                 "WAXSEAL TOO_LARGE the value fits the limit only without encryption, which adds 48 bytes. Store a smaller value",
             ),
         }
+    }
+}
+
+/// Why a JSON command is refused on a document of which parts are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonFault {
+    Path,
+    Several,
+    Inside,
+    AtSealed,
+    HoldsSealed,
+    Merges,
+    Arguments,
+    NotJson,
+}
+
+impl fmt::Display for JsonFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Path => {
+                "it cannot be told where the path leads. Use $, .name, ['name'], [n], [n:m] and [*] only; `..` and filters read \
+                 the whole document and choose in the application"
+            }
+            Self::Several => {
+                "the wildcard leads to encrypted places and to others. Name the members, or read the object above them"
+            }
+            Self::Inside => "the path leads into a value that is encrypted as a whole. Read or write it whole",
+            Self::AtSealed => {
+                "the database would look at, or compute on, an encrypted value. JSON.GET it, compute in the application and JSON.SET it"
+            }
+            Self::HoldsSealed => {
+                "the database would look into what holds encrypted values. JSON.GET it and look in the application"
+            }
+            Self::Merges => "an object cannot be merged into a value that is encrypted as a whole. JSON.SET it",
+            Self::Arguments => "an argument is not understood. Use the form that docs/commands.md gives",
+            Self::NotJson => {
+                "the value is not JSON as RFC 8259 has it, in UTF-8, or nests more than 256 deep. Send what a JSON library writes"
+            }
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod index;
 use std::sync::Arc;
 
 use super::glob::Glob;
+use crate::command::SealedPaths;
 use index::PatternIndex;
 
 /// What a derived key is bound to.
@@ -47,6 +48,8 @@ pub struct RuleSource {
     /// Patterns of the fields of hashes and streams whose values are sealed; without them all are.
     pub fields: Option<Vec<Vec<u8>>>,
     pub deterministic: Deterministic,
+    /// What to seal in JSON documents.
+    pub json: Option<SealedPaths>,
 }
 
 /// A rule ready for matching.
@@ -60,6 +63,8 @@ pub struct Rule {
     /// `None`: all of them.
     pub fields: Option<Arc<Fields>>,
     pub deterministic: Deterministic,
+    /// What is sealed in JSON documents; none: they are refused.
+    pub json: Option<Arc<SealedPaths>>,
     keys: Box<[Glob]>,
     except: PatternIndex,
     /// Whether it names its channels apart, so that `except` does not concern them.
@@ -99,6 +104,7 @@ impl RuleSet {
                 id: source.id.into(),
                 index,
                 scope: source.scope,
+                json: source.json.map(Arc::new),
                 keys: source.keys.iter().map(|key| Glob::new(key)).collect(),
                 fields: source.fields.map(|patterns| Arc::new(Fields::new(patterns))),
                 deterministic: source.deterministic,

@@ -11,6 +11,7 @@ mod commands;
 mod compute;
 mod emulate;
 mod info;
+mod json;
 mod open;
 mod place;
 mod plan;

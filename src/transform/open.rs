@@ -121,6 +121,7 @@ impl Transform {
                 reading.answer(value.as_deref()).write(proto, out);
                 Ok(())
             }
+            ReplyPlan::Document(plan) => self.open_document(plan, walk, proto, out),
             ReplyPlan::Info => info::without_topology(walk, out).ok_or(OpenFailure::Shape),
             ReplyPlan::Exec(plans) => self.exec(walk, plans, proto, out),
         }

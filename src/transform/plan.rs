@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::commands::Question;
 use super::compute::Reading;
+use super::json::DocumentPlan;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules::{self, Fields};
@@ -35,6 +36,8 @@ pub enum ReplyPlan {
     Computed(Owned, Option<Bytes>, Reading),
     /// A step of an emulated command; whoever sent it looks at the reply.
     Step,
+    /// JSON texts.
+    Document(Box<DocumentPlan>),
     /// INFO, whose topology the client must not follow.
     Info,
     /// COMMAND, answered from the table if the server has no answer.
@@ -101,6 +104,7 @@ impl ReplyPlan {
             Self::Values(scopes) => scopes.iter().flatten().map(|s| s.id.len() + 64).sum(),
             Self::OfKeys(keys, _) => keys.iter().map(|(key, _)| 2 * key.len() + 128).sum(),
             Self::Field(_, field) => field.len(),
+            Self::Document(plan) => plan.weight(),
             Self::Replace(bytes) => bytes.len(),
             Self::Commands(question) => question.weight(),
             _ => 0,
@@ -184,9 +188,19 @@ impl Owned {
         Place { purpose: Purpose::FieldName, scope: self.scope(), field: None }
     }
 
+    /// About how many bytes it holds.
+    pub(super) fn weight(&self) -> usize {
+        self.id.len() + size_of::<Self>()
+    }
+
     fn scope(&self) -> Scope<'_> {
         Scope { kind: self.kind, id: &self.id }
     }
+}
+
+/// A named place under a scope, of this purpose.
+pub(super) fn place_in<'a>(owned: &'a Owned, purpose: Purpose, field: &'a [u8]) -> Place<'a> {
+    Place { purpose, scope: owned.scope(), field: Some(field) }
 }
 
 /// The scope under which a key's values live, by the rule that covers it.

@@ -15,7 +15,7 @@ use crate::resp::encode;
 
 /// So many arguments of one command may be sealed: each grows by an envelope, and a command of empty
 /// ones would grow tenfold.
-const MAX_SEALED_ARGS: usize = 1024 * 1024;
+pub(super) const MAX_SEALED_ARGS: usize = 1024 * 1024;
 
 impl Transform {
     /// Appends the request to `wire`, its protected values sealed. On a refusal the wire is as before.
@@ -77,6 +77,8 @@ impl Transform {
             }
             // Carried out in steps, by whoever asked for them first; there is no one request that does it.
             Verdict::Emulate(_) => Err(Refusal::InTransaction { command: spec.name }),
+            Verdict::Document(_) if !check_arity(spec, request.args().len()) => Err(wrong_arity(spec)),
+            Verdict::Document(what) => self.seal_document(spec, *what, admitted, out),
             // Refused on admission already; said again because this is the last gate.
             Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
         }

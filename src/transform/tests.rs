@@ -14,7 +14,7 @@ use crate::policy::script::Library;
 use crate::policy::{Access, Policy, Refusal, Scratch, Scripts};
 use crate::resp::{Proto, RequestLimits, RequestScanner, Token, Walker, encode};
 
-const MARKER: &[u8] = b"PLAINTEXT-MARKER-4711";
+pub(super) const MARKER: &[u8] = b"PLAINTEXT-MARKER-4711";
 
 fn transform(patterns: &[&str]) -> Transform {
     let keyring = Arc::new(Keyring::generate().unwrap());
@@ -25,12 +25,12 @@ fn transform_with(patterns: &[&str], keyring: Arc<Keyring>) -> Transform {
     transform_of(rule(patterns, Scope::Key), keyring)
 }
 
-fn rule(patterns: &[&str], scope: Scope) -> RuleSource {
+pub(super) fn rule(patterns: &[&str], scope: Scope) -> RuleSource {
     let keys = patterns.iter().map(|p| p.as_bytes().to_vec()).collect();
     RuleSource { id: "r".into(), keys, scope, ..RuleSource::default() }
 }
 
-fn transform_of(source: RuleSource, keyring: Arc<Keyring>) -> Transform {
+pub(super) fn transform_of(source: RuleSource, keyring: Arc<Keyring>) -> Transform {
     let policy = Policy {
         rules: RuleSet::new(vec![source]),
         access: Access { read_only: false, monitor: true },
@@ -41,7 +41,7 @@ fn transform_of(source: RuleSource, keyring: Arc<Keyring>) -> Transform {
 }
 
 /// What a server would get, and the plan of its reply.
-fn seal(transform: &mut Transform, args: &[&[u8]]) -> Result<(Vec<Vec<u8>>, ReplyPlan), Refusal> {
+pub(super) fn seal(transform: &mut Transform, args: &[&[u8]]) -> Result<(Vec<Vec<u8>>, ReplyPlan), Refusal> {
     let mut bytes = BytesMut::new();
     encode::command(&mut bytes, args);
     let mut scanner = RequestScanner::new();
@@ -68,7 +68,12 @@ fn request_args(bytes: &[u8]) -> Vec<Vec<u8>> {
     Args::new(raw.bytes, raw.args).iter().map(<[u8]>::to_vec).collect()
 }
 
-fn open(transform: &mut Transform, plan: &ReplyPlan, proto: Proto, write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
+pub(super) fn open(
+    transform: &mut Transform,
+    plan: &ReplyPlan,
+    proto: Proto,
+    write: impl FnOnce(&mut BytesMut),
+) -> Vec<u8> {
     let mut frame = BytesMut::new();
     write(&mut frame);
     let mut out = BytesMut::new();
@@ -76,7 +81,7 @@ fn open(transform: &mut Transform, plan: &ReplyPlan, proto: Proto, write: impl F
     out.to_vec()
 }
 
-fn bulks(frame: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn bulks(frame: &[u8]) -> Vec<Vec<u8>> {
     Walker::new(frame)
         .filter_map(|t| match t {
             Token::Bulk(b) => Some(b.to_vec()),
@@ -85,7 +90,7 @@ fn bulks(frame: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|w| w == needle)
 }
 

@@ -21,6 +21,8 @@ pub struct Upstream {
     /// Whether it has TLS; else there is the plain port only.
     tls: bool,
     dir: TempDir,
+    /// Further lines of redis.conf.
+    more: String,
     pub certs: Certs,
     pub tls_port: u16,
     pub plain_port: u16,
@@ -29,6 +31,18 @@ pub struct Upstream {
 impl Upstream {
     pub fn start() -> Self {
         Self::start_for(&["localhost", "127.0.0.1"])
+    }
+
+    /// With the module RedisJSON, if it is installed; if not, it says so.
+    pub fn start_with_json() -> Option<Self> {
+        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/lib/rejson.so");
+        if !module.exists() {
+            eprintln!("SKIPPED: RedisJSON is not installed. Run `make setup`");
+            return None;
+        }
+        let mut upstream = Self::prepare(&["localhost", "127.0.0.1"]);
+        upstream.more = format!("loadmodule {}\n", module.display());
+        Some(upstream.started())
     }
 
     /// With a certificate for `names`.
@@ -51,7 +65,16 @@ impl Upstream {
         let dir = TempDir::new().expect("temporary directory");
         let certs = Certs::write(dir.path(), names);
         let program = "redis-server".into();
-        Self { server: None, program, tls: true, dir, certs, tls_port: free_port(), plain_port: free_port() }
+        Self {
+            server: None,
+            program,
+            tls: true,
+            dir,
+            more: String::new(),
+            certs,
+            tls_port: free_port(),
+            plain_port: free_port(),
+        }
     }
 
     /// One of the other servers that `make setup` puts beside Python; they have no TLS.
@@ -80,11 +103,12 @@ impl Upstream {
         // rdbcompression: a DUMP payload shows what it holds, so that the search for plaintext can trust it.
         let text = format!(
             "bind 127.0.0.1\nport {}\n{}requirepass {PASSWORD}\nsave \"\"\nappendonly no\nrdbcompression no\ndir {}\n\
-             logfile {}\nenable-debug-command yes\n",
+             logfile {}\nenable-debug-command yes\n{}",
             self.plain_port,
             if self.tls { self.tls_settings() } else { String::new() },
             self.dir.path().display(),
             self.log_file().display(),
+            self.more,
         );
         std::fs::write(&config, text).expect("write redis.conf");
         let server = Command::new(&self.program)

@@ -23,7 +23,7 @@ pub(super) use crate::command::Values::{
 };
 pub(super) use crate::command::{Change, Computed, Effect, FieldNames, Reply, Shape, Spec, Word};
 
-use crate::command::{Access, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When};
+use crate::command::{Access, Document, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When};
 
 pub(super) const R: u32 = Flags::READ;
 pub(super) const W: u32 = Flags::WRITE;
@@ -60,6 +60,11 @@ pub(super) const fn emulate(change: Change) -> Treatment {
 /// The value is read and opened, and the reply worked out here.
 pub(super) const fn computed(computed: Computed) -> Treatment {
     Treatment(Verdict::Seal(Grammar::Fixed), Values::None, Reply::Computed(computed), FieldNames::None)
+}
+
+/// Carries JSON documents.
+pub(super) const fn document(what: Document) -> Treatment {
+    Treatment(Verdict::Document(what), Values::None, Reply::Raw, FieldNames::None)
 }
 
 /// Seals values of the request; opens nothing.

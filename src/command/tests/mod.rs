@@ -219,7 +219,7 @@ fn nothing_prints_an_argument() {
 #[test]
 fn every_reason_has_its_words() {
     let mut codes = HashSet::new();
-    for reason in Reason::ALL {
+    for &reason in Reason::ALL {
         assert!(codes.insert(reason.code()));
         assert!(!reason.sentence().ends_with('.') && !reason.way_out().ends_with('.'));
     }
