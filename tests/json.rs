@@ -248,11 +248,21 @@ fn the_stand_alone_reader_opens_a_string_of_a_document() {
     let document = json!({"card": {"number": {"pan": MARKER}}}).to_string();
     assert_eq!(ask(&mut client, &["JSON.SET", "doc:1", "$", &document]), Frame::ok());
     let text = house.stored("doc:1")["card"]["number"].as_str().expect("a string").to_owned();
+    let file = house.sidecar.dir().join("string");
+    std::fs::write(&file, &text).expect("write");
     let output = Command::new(".venv/bin/python3")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
-        .args(["tests/python/envelope_reader.py", "open", "--key", "doc:1", "--path", "$['card']['number']"])
-        .args(["--text", &text, "--keyring"])
+        .args([
+            "tests/python/envelope_reader.py",
+            "open",
+            "--key",
+            "doc:1",
+            "--path",
+            "$['card']['number']",
+            "--keyring",
+        ])
         .arg(house.sidecar.keyring())
+        .stdin(std::fs::File::open(file).expect("open"))
         .output()
         .expect("Run `make setup` once.");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -346,7 +346,7 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
     let of_one_scope = keys.iter().all(|key| key.scope() == keys[0].scope());
     match (form.runs, spec.verdict) {
         (Runs::Never, _) => false,
-        (Runs::InClear, _) | (Runs::Row, Verdict::Refuse(_)) => in_clear,
+        (Runs::InClear, _) | (Runs::Row, Verdict::Refuse(_) | Verdict::Document(_)) => in_clear,
         (Runs::Row, Verdict::Together(_)) => in_clear || of_one_scope,
         (Runs::Row, Verdict::Only { when: When::WideScope, .. }) => {
             in_clear || (of_one_scope && keys[0].0 != Class::Key)

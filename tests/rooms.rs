@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("policy", &["command"]),
     ("transform", &["resp", "command", "policy", "crypto"]),
     ("client", &["resp", "command", "policy", "transform"]),
-    // Keys are parsed while the configuration is checked, so that a bad keyring is one of its faults.
+    // Keys and JSON paths are parsed while the configuration is checked, so that a bad one is among its faults.
     ("config", &["crypto", "resp", "command"]),
     ("upstream", &["resp", "transform"]),
     ("server", &["resp", "command", "policy", "transform", "client", "upstream", "crypto"]),

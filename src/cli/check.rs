@@ -146,6 +146,10 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
         Scope::Rule => "rule: all its keys share a derived key; values can be swapped among them",
     };
     line!(out, "     scope    {scope}");
+    if let Some(paths) = &source.json {
+        let paths: Vec<&str> = paths.texts().collect();
+        line!(out, "     json     {}  (JSON documents: the rest of them is in clear)", paths.join("  "));
+    }
     let (members, moves) = match source.scope {
         Scope::Key => ("looks the same each time it is written to one key, never in two", "are refused, and PFADD"),
         Scope::Tag => ("looks the same in all keys with the same {tag}", "run among these keys"),

@@ -26,6 +26,8 @@ with HSCAN where names of fields are encrypted).
 
 OBJECT ENCODING, MEMORY USAGE and the sizes in XINFO STREAM tell of what is stored, which is ciphertext.
 
+In a JSON document only what stands at the rule's `json` paths is encrypted, and each value there as a whole.
+
 A command that takes a value (GETDEL, LPOP, BLPOP, SPOP, ZPOPMIN ...) has taken it even if it does not open.
 
 As soon as there is any rule, a command that is not listed is refused, because it could run code, and so
@@ -131,7 +133,7 @@ fn on_rule(row: &Spec) -> String {
             format!("read, changed by Waxseal and written back if it is still the same; not inside MULTI{passes}")
         }
         Verdict::Document(what) => {
-            format!("{}; without `json` in the rule refused: [{1}](#{1})", document(what), Reason::NoPaths.code())
+            format!("{}; refused without `json` in the rule: [{1}](#{1})", document(what), Reason::NoPaths.code())
         }
         Verdict::Seal(grammar) => sealed(row, grammar),
         Verdict::Together(grammar) => {

@@ -168,6 +168,11 @@ impl SealedPaths {
         Ok(Self { paths })
     }
 
+    /// Each path, normalised.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(|(_, text)| &**text)
+    }
+
     /// The document itself.
     #[must_use]
     pub fn root(&self) -> Spot {

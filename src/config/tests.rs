@@ -433,3 +433,27 @@ fn nested_settings_have_variables_too() {
     assert_eq!((rate.limit.get(), rate.burst.get()), (10, 10));
     assert_eq!(rate.window, Duration::from_secs(60));
 }
+
+#[test]
+fn json_paths_are_read_and_their_faults_placed() {
+    let rule = |json: &str| {
+        format!(
+            "upstream.url = 'rediss://h'\n[[encrypt]]\nid = 'r'\nkeys = ['a']\njson = {json}\n[keyring]\nfile = 'k'"
+        )
+    };
+    for (json, place, cause) in [
+        ("'$.a'", "json", "is not a list of paths"),
+        ("[]", "json", "is not a list of paths"),
+        ("[1]", "json", "is not a list of paths"),
+        ("['$.a', 'b']", "json[1]", "does not begin at the document"),
+        ("['$..SECRET']", "json[0]", "is not a path that is understood"),
+        ("['$.a', '$.b[0]']", "json[1]", "names one element"),
+        ("['$.a', '$.b', '$.a.c']", "json[2]", "covers a place that an earlier path covers"),
+    ] {
+        let text = faults(&rule(json), &[]);
+        assert!(text.contains(&format!("[[encrypt]] #1 (id 'r') {place}: {cause}")), "{text}");
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+    let text = faults(&rule("['$.a', '$[\"b c\"]', '$.d[*].e']"), &[]);
+    assert!(!text.contains("[[encrypt]]"), "{text}");
+}

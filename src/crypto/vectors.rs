@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::BytesMut;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -101,8 +101,13 @@ impl Out {
             cipher.seal_deterministic(p, text, &mut out).unwrap();
         }
         let (derived, aad) = inside(cipher.keyring(), p, &out);
+        // As it stands in a document.
+        let string = match (p.purpose, p.field) {
+            (Purpose::Document, Some(_)) => format!(r#", "string": "{}""#, URL_SAFE_NO_PAD.encode(&out)),
+            _ => String::new(),
+        };
         self.good.push(format!(
-            r#"{{"name": "{name}", "mode": "{}", "key_id": "{}", {}, "plaintext": "{}", "derived_key": "{}", "associated_data": "{}", "nonce": "{}", "envelope": "{}"}}"#,
+            r#"{{"name": "{name}", "mode": "{}", "key_id": "{}", {}, "plaintext": "{}", "derived_key": "{}", "associated_data": "{}", "nonce": "{}", "envelope": "{}"{string}}}"#,
             mode.name(),
             parse_header(&out).unwrap().key_id,
             place_json(p),

@@ -176,7 +176,9 @@ impl Rule {
     /// Whether what lies under a key of this rule can lie as it is under one of the other, if both share a scope.
     pub fn stores_as(&self, other: &Self) -> bool {
         self.index == other.index
-            || (self.deterministic == other.deterministic && self.field_patterns() == other.field_patterns())
+            || (self.deterministic == other.deterministic
+                && self.field_patterns() == other.field_patterns()
+                && self.json == other.json)
     }
 
     fn field_patterns(&self) -> Option<&[Vec<u8>]> {

@@ -4,6 +4,7 @@
 As a module:  open_envelope(keyring, purpose, scope_kind, scope_id, field, envelope) -> bytes
 As a command: envelope_reader.py vectors proto/envelope-vectors.json
               envelope_reader.py open --keyring FILE --key KEY [--field FIELD] < envelope > plaintext
+              envelope_reader.py open --keyring FILE --key KEY --path PATH < string > JSON text
 
 Needs Python 3 and the package `cryptography` (for the ChaCha20-Poly1305 of RFC 8439).
 """
@@ -126,6 +127,11 @@ def open_envelope(keyring, purpose, scope_kind, scope_id, field, envelope):
     return plaintext
 
 
+def envelope_of_string(text):
+    """The envelope in a string of a JSON document: base64url (RFC 4648 section 5) without padding."""
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+
+
 def prf(keyring, scope_kind, scope_id, element):
     """What stands for a HyperLogLog element."""
     entry = next(e for e in keyring["prf"] if e["state"] == "active")
@@ -172,6 +178,8 @@ def check_vectors(path):
     note("HChaCha20 of the draft", check_hchacha20())
     for v in vectors["good"]:
         note(v["name"], outcome(v) == v["plaintext"])
+        if "string" in v:
+            note(v["name"], envelope_of_string(v["string"].encode()).hex() == v["envelope"])
     for v in vectors["malformed"]:
         note(v["name"], outcome(v) == v["error"])
     for v in vectors["prf"]:
@@ -191,7 +199,12 @@ def open_command(args):
     if scope_id is None:
         print("--key, or --scope with --scope-id, is needed", file=sys.stderr)
         return 64
-    field = None if args.field is None else args.field.encode(errors="surrogateescape")
+    field = args.field if args.path is None else args.path
+    field = None if field is None else field.encode(errors="surrogateescape")
+    envelope = sys.stdin.buffer.read()
+    if args.path is not None:
+        args.purpose = "document"
+        envelope = envelope_of_string(envelope)
     try:
         plaintext = open_envelope(
             keyring,
@@ -199,7 +212,7 @@ def open_command(args):
             args.scope,
             scope_id.encode(errors="surrogateescape"),
             field,
-            sys.stdin.buffer.read(),
+            envelope,
         )
     except OpenError as error:
         print(f"the envelope does not open: {error.code}", file=sys.stderr)
@@ -217,6 +230,7 @@ def main():
     opening.add_argument("--keyring", required=True, help="keyring file (JSON)")
     opening.add_argument("--key", help="the Redis key")
     opening.add_argument("--field", help="the hash or stream field")
+    opening.add_argument("--path", help="the path of a string in a JSON document, normalised")
     opening.add_argument("--purpose", choices=PURPOSES, default="value")
     opening.add_argument("--scope", choices=SCOPE_KINDS, default="key")
     opening.add_argument("--scope-id", help="the {tag}'s content or the rule's id")

@@ -29,6 +29,14 @@ pub(super) fn add_good(out: &mut Out) {
             out.good(&format!("{} {what}", mode.name()), mode, 0, &p, text);
         }
     }
+    for (what, path, text) in [
+        ("string", &b"$['card']['number']"[..], &b"\"4111\""[..]),
+        ("number", b"$['card']['number']", b"4111.0"),
+        ("object", b"$['people'][*]['it\\'s']", b"{\"a\":[null]}"),
+    ] {
+        let p = place(Purpose::Document, ScopeKind::Key, b"user:7", Some(path));
+        out.good(&format!("JSON document: {what}"), Mode::Random, 0, &p, text);
+    }
     let p = place(Purpose::Value, ScopeKind::Key, b"session:1", None);
     out.good("retired key", Mode::Random, 1, &p, b"old");
     out.good("pending key", Mode::Random, 2, &p, b"new");
