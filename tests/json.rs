@@ -269,3 +269,118 @@ fn the_stand_alone_reader_opens_a_string_of_a_document() {
     assert_eq!(output.stdout, json!({"pan": MARKER}).to_string().into_bytes());
     assert!(!contains(text.as_bytes(), MARKER.as_bytes()));
 }
+
+/// W whole document, V value, P person, N small number.
+const PROGRAM: &[&str] = &[
+    "JSON.SET K $ W",
+    "JSON.SET K . W NX",
+    "JSON.SET K $.ssn V",
+    "JSON.SET K ssn V XX",
+    "JSON.SET K $.card.number V",
+    "JSON.SET K $['card'] {\"number\":7,\"holder\":\"x\"}",
+    "JSON.SET K $.notes[N] V",
+    "JSON.SET K $.people[*].name V",
+    "JSON.SET K $.title \"clear\"",
+    "JSON.MERGE K $ {\"ssn\":\"merged\",\"card\":{\"number\":null},\"age\":5}",
+    "JSON.MERGE K $.card {\"number\":[1,2],\"more\":{\"x\":1}}",
+    "JSON.MSET K $ W K $.ssn V",
+    "JSON.ARRAPPEND K $.notes V V",
+    "JSON.ARRAPPEND K .people P",
+    "JSON.ARRINSERT K $.notes N V",
+    "JSON.ARRPOP K $.notes N",
+    "JSON.ARRPOP K .notes",
+    "JSON.ARRPOP K $.people",
+    "JSON.ARRTRIM K $.notes 0 N",
+    "JSON.ARRLEN K $.notes",
+    "JSON.ARRINDEX K $.tags 2",
+    "JSON.NUMINCRBY K $.age N",
+    "JSON.NUMMULTBY K .age 2",
+    "JSON.OBJLEN K $.card",
+    "JSON.OBJKEYS K .card",
+    "JSON.TYPE K $.card",
+    "JSON.TYPE K $.title",
+    "JSON.CLEAR K $.card",
+    "JSON.DEL K $.ssn",
+    "JSON.DEL K $.card",
+    "JSON.DEL K .notes[N]",
+    "JSON.GET K",
+    "JSON.GET K $",
+    "JSON.GET K INDENT _ NEWLINE _ SPACE _ $.people $.ssn",
+    "JSON.GET K .ssn .card",
+    "JSON.GET K $.notes",
+    "JSON.GET K $.notes[*]",
+    "JSON.GET K $.notes[N:]",
+    "JSON.GET K $.people[*].name",
+    "JSON.GET K card.number",
+    "JSON.MGET K K none $.ssn",
+    "JSON.MGET K K .card",
+    "TYPE K",
+];
+
+/// A small generator (splitmix64): the same seed, the same program.
+fn roll(state: &mut u64, below: usize) -> usize {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    usize::try_from((z ^ (z >> 31)) % below as u64).expect("below a usize")
+}
+
+fn value(seed: &mut u64) -> Value {
+    let n = roll(seed, 1000);
+    match roll(seed, 6) {
+        0 => json!(n),
+        1 => Value::Null,
+        2 => json!(true),
+        3 => json!({"inner": [MARKER, n], "b": {}}),
+        4 => json!([MARKER, n]),
+        _ => json!(format!("{MARKER} \u{e9}\u{1f511}\"\\{n}")),
+    }
+}
+
+fn fill(template: &str, seed: &mut u64) -> Vec<String> {
+    let mut word = |word: &str| match word {
+        "K" => format!("doc:{}", roll(seed, 3)),
+        "V" => value(seed).to_string(),
+        "P" => json!({"name": value(seed), "id": 1}).to_string(),
+        "_" => " ".to_owned(),
+        "W" => json!({
+            "ssn": value(seed), "age": roll(seed, 50), "title": "clear", "tags": [1, 2, 3],
+            "card": {"number": value(seed), "holder": "clear"}, "notes": [value(seed), value(seed)],
+            "people": [{"name": value(seed), "id": 1}, {"id": 2}],
+        })
+        .to_string(),
+        "N" => roll(seed, 3).to_string(),
+        word => word.replace("[N", &format!("[{}", roll(seed, 3))),
+    };
+    template.split(' ').map(&mut word).collect()
+}
+
+/// As JSON where it is, so that the order of members and the spelling of numbers do not count.
+fn parsed(frame: Frame) -> Frame {
+    match frame {
+        Frame::Bulk(text) => match serde_json::from_slice::<Value>(&text) {
+            Ok(value) => Frame::Simple(format!("{value:?}")),
+            Err(_) => Frame::Bulk(text),
+        },
+        Frame::Array(items) => Frame::Array(items.into_iter().map(parsed).collect()),
+        other => other,
+    }
+}
+
+/// Random programs, against a bare server and through Waxseal. WAXSEAL_DIFFERENTIAL_SEED repeats a run.
+#[test]
+fn the_replies_are_those_of_a_bare_server() {
+    let (Some(house), Some(bare)) = (House::new(), Upstream::start_with_json()) else { return };
+    let seed = std::env::var("WAXSEAL_DIFFERENTIAL_SEED").ok().and_then(|text| text.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
+    println!("WAXSEAL_DIFFERENTIAL_SEED={seed}");
+    let (mut ours, mut theirs, mut state) = (house.sidecar.connect(), bare.raw(), seed);
+    for step in 0..1500 {
+        let line = fill(PROGRAM[roll(&mut state, PROGRAM.len())], &mut state);
+        let args: Vec<&str> = line.iter().map(String::as_str).collect();
+        let (got, wanted) = (parsed(ask(&mut ours, &args)), parsed(ask(&mut theirs, &args)));
+        assert_eq!(got, wanted, "step {step} of seed {seed}: {args:?}");
+    }
+    house.nothing_in_clear();
+}

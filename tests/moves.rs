@@ -346,6 +346,7 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
     let of_one_scope = keys.iter().all(|key| key.scope() == keys[0].scope());
     match (form.runs, spec.verdict) {
         (Runs::Never, _) => false,
+        // None of the rules here says what to encrypt in JSON.
         (Runs::InClear, _) | (Runs::Row, Verdict::Refuse(_) | Verdict::Document(_)) => in_clear,
         (Runs::Row, Verdict::Together(_)) => in_clear || of_one_scope,
         (Runs::Row, Verdict::Only { when: When::WideScope, .. }) => {

@@ -162,7 +162,7 @@ impl fmt::Display for Refusal {
             Self::Seal(why) => write!(f, "WAXSEAL SEAL_FAILED the value was not stored: {why}"),
             Self::Mode { command, why } => write!(f, "WAXSEAL UNSUPPORTED {} {why}", upper(command)),
             Self::TooManyValues => f.write_str(
-                "WAXSEAL TOO_LARGE one command may have at most 1048576 arguments where values are encrypted. Split it",
+                "WAXSEAL TOO_LARGE one command may have at most 1048576 arguments, or values in a JSON document, where values are encrypted. Split it",
             ),
             Self::TooLarge => f.write_str(
                 "WAXSEAL TOO_LARGE the value fits the limit only without encryption, which adds 48 bytes. Store a smaller value",

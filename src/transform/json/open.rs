@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
 
-use super::scan::{Found, NotJson, Scanner};
+use super::scan::{Found, ScanFault, Scanner};
 use super::{DocumentPlan, Layout, Source};
 use crate::command::SealedPaths;
 use crate::crypto::{OpenError, Purpose};
@@ -13,8 +13,8 @@ use crate::transform::Transform;
 use crate::transform::open::{OpenFailure, Opened, pass};
 use crate::transform::plan::place_in;
 
-impl From<NotJson> for OpenFailure {
-    fn from(_: NotJson) -> Self {
+impl From<ScanFault> for OpenFailure {
+    fn from(_: ScanFault) -> Self {
         Self::Shape
     }
 }
@@ -99,7 +99,7 @@ impl Transform {
 
 impl Layout {
     /// What is sealed in a text of this layout.
-    fn find<'p>(&self, text: &[u8], paths: &'p SealedPaths) -> Result<Vec<Found<'p>>, NotJson> {
+    fn find<'p>(&self, text: &[u8], paths: &'p SealedPaths) -> Result<Vec<Found<'p>>, ScanFault> {
         let mut found = Vec::new();
         let mut scanner = Scanner::new(text)?;
         match self {
@@ -107,7 +107,7 @@ impl Layout {
             Self::Matches(spot) => scanner.elements(|scanner| scanner.walk(paths, spot, &mut found))?,
             Self::Paths { each, lists } => scanner.members(|scanner, name| {
                 // A path that was not asked for is not opened for the asking.
-                let (_, spot) = each.iter().find(|(asked, _)| **asked == *name).ok_or(NotJson)?;
+                let (_, spot) = each.iter().find(|(asked, _)| **asked == *name).ok_or(ScanFault::NotJson)?;
                 if *lists {
                     scanner.elements(|scanner| scanner.walk(paths, spot, &mut found))
                 } else {

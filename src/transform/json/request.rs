@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 
-use super::scan::{compact, find};
+use super::scan::{ScanFault, compact, find};
 use super::{DocumentPlan, Layout, Source, sealed_len};
 use crate::command::{Args, Document, JsonPath, Nowhere, Spec, Spot};
 use crate::crypto::Purpose;
@@ -127,13 +127,13 @@ impl Transform {
             encode::bulk(out, text);
             return Ok(());
         }
-        let mut found = find(text, &target.source.paths, spot).map_err(|_| target.refuse(JsonFault::NotJson))?;
+        let mut found = find(text, &target.source.paths, spot).map_err(|fault| match fault {
+            ScanFault::NotJson => target.refuse(JsonFault::NotJson),
+            ScanFault::TooMany => Refusal::TooManyValues,
+        })?;
         found.retain(|one| &text[one.range.clone()] != b"null");
         if merges && found.iter().any(|one| text[one.range.start] == b'{') {
             return Err(target.refuse(JsonFault::Merges));
-        }
-        if found.len() > MAX_SEALED_ARGS {
-            return Err(Refusal::TooManyValues);
         }
         let grown = found.iter().map(|one| sealed_len(one.range.len())).sum::<usize>() + text.len();
         if grown > self.max_bulk {

@@ -12,9 +12,16 @@ use crate::command::{SealedPaths, Spot};
 /// Arrays and objects in each other. Servers stop at 128; a reply adds two around the document.
 const MAX_DEPTH: usize = 256;
 
-/// The text is not JSON, or nests too deep.
+/// So many values of one text are sealed or opened: a note of each takes more memory than the shortest of them.
+const MAX_FOUND: usize = 1024 * 1024;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotJson;
+pub(super) enum ScanFault {
+    /// The text is not JSON, or nests too deep.
+    NotJson,
+    /// It has too many values at paths.
+    TooMany,
+}
 
 /// A value at a path of the rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +37,7 @@ pub(super) struct Scanner<'a> {
 }
 
 /// What stands at the paths in a text that is one value at `spot`.
-pub(super) fn find<'p>(text: &[u8], paths: &'p SealedPaths, spot: &Spot) -> Result<Vec<Found<'p>>, NotJson> {
+pub(super) fn find<'p>(text: &[u8], paths: &'p SealedPaths, spot: &Spot) -> Result<Vec<Found<'p>>, ScanFault> {
     let mut found = Vec::new();
     let mut scanner = Scanner::new(text)?;
     scanner.walk(paths, spot, &mut found)?;
@@ -39,21 +46,29 @@ pub(super) fn find<'p>(text: &[u8], paths: &'p SealedPaths, spot: &Spot) -> Resu
 }
 
 impl<'a> Scanner<'a> {
-    pub fn new(text: &'a [u8]) -> Result<Self, NotJson> {
-        std::str::from_utf8(text).map_err(|_| NotJson)?;
+    pub fn new(text: &'a [u8]) -> Result<Self, ScanFault> {
+        std::str::from_utf8(text).map_err(|_| ScanFault::NotJson)?;
         Ok(Self { text, at: 0 })
     }
 
     /// Nothing but blanks may be left.
-    pub fn end(&mut self) -> Result<(), NotJson> {
+    pub fn end(&mut self) -> Result<(), ScanFault> {
         self.blanks();
-        if self.at == self.text.len() { Ok(()) } else { Err(NotJson) }
+        if self.at == self.text.len() { Ok(()) } else { Err(ScanFault::NotJson) }
     }
 
     /// Passes over the next value, which is at `spot`, and notes what in it is at a path.
-    pub fn walk<'p>(&mut self, paths: &'p SealedPaths, spot: &Spot, found: &mut Vec<Found<'p>>) -> Result<(), NotJson> {
+    pub fn walk<'p>(
+        &mut self,
+        paths: &'p SealedPaths,
+        spot: &Spot,
+        found: &mut Vec<Found<'p>>,
+    ) -> Result<(), ScanFault> {
         self.blanks();
         if let Some(path) = paths.sealed(spot) {
+            if found.len() == MAX_FOUND {
+                return Err(ScanFault::TooMany);
+            }
             let range = self.value()?;
             found.push(Found { range, path });
             return Ok(());
@@ -73,8 +88,8 @@ impl<'a> Scanner<'a> {
     /// Calls `each` where the value of a member begins.
     pub fn members(
         &mut self,
-        mut each: impl FnMut(&mut Self, Cow<'a, [u8]>) -> Result<(), NotJson>,
-    ) -> Result<(), NotJson> {
+        mut each: impl FnMut(&mut Self, Cow<'a, [u8]>) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
         self.expect(b'{')?;
         if self.take(b'}') {
             return Ok(());
@@ -89,7 +104,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Calls `each` where an element begins.
-    pub fn elements(&mut self, mut each: impl FnMut(&mut Self) -> Result<(), NotJson>) -> Result<(), NotJson> {
+    pub fn elements(&mut self, mut each: impl FnMut(&mut Self) -> Result<(), ScanFault>) -> Result<(), ScanFault> {
         self.expect(b'[')?;
         if self.take(b']') {
             return Ok(());
@@ -103,21 +118,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over one whole value and tells where it is.
-    fn value(&mut self) -> Result<Range<usize>, NotJson> {
+    fn value(&mut self) -> Result<Range<usize>, ScanFault> {
         self.blanks();
         let start = self.at;
         // What closes the arrays and objects that are open.
         let mut open: Vec<u8> = Vec::new();
         loop {
             self.blanks();
-            match self.peek().ok_or(NotJson)? {
+            match self.peek().ok_or(ScanFault::NotJson)? {
                 kind @ (b'{' | b'[') => {
                     // In ASCII what closes them is two further on.
                     let close = kind + 2;
                     self.at += 1;
                     if !self.take(close) {
                         if open.len() == MAX_DEPTH {
-                            return Err(NotJson);
+                            return Err(ScanFault::NotJson);
                         }
                         open.push(close);
                         if close == b'}' {
@@ -148,7 +163,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A member's name and the colon; gives what is between the quotes.
-    fn name(&mut self) -> Result<&'a [u8], NotJson> {
+    fn name(&mut self) -> Result<&'a [u8], ScanFault> {
         self.blanks();
         let name = self.string()?;
         self.expect(b':')?;
@@ -156,7 +171,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string; gives what is between the quotes.
-    fn string(&mut self) -> Result<&'a [u8], NotJson> {
+    fn string(&mut self) -> Result<&'a [u8], ScanFault> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
@@ -165,36 +180,36 @@ impl<'a> Scanner<'a> {
                 b'\\' => match self.next()? {
                     b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
                     b'u' => self.unicode()?,
-                    _ => return Err(NotJson),
+                    _ => return Err(ScanFault::NotJson),
                 },
-                0..0x20 => return Err(NotJson),
+                0..0x20 => return Err(ScanFault::NotJson),
                 _ => {}
             }
         }
     }
 
     /// The digits behind `\u`. Half a pair is refused, because servers differ in what they make of it.
-    fn unicode(&mut self) -> Result<(), NotJson> {
+    fn unicode(&mut self) -> Result<(), ScanFault> {
         match self.hex()? {
             0xD800..0xDC00 => {
                 if self.next()? == b'\\' && self.next()? == b'u' && (0xDC00..0xE000).contains(&self.hex()?) {
                     Ok(())
                 } else {
-                    Err(NotJson)
+                    Err(ScanFault::NotJson)
                 }
             }
-            0xDC00..0xE000 => Err(NotJson),
+            0xDC00..0xE000 => Err(ScanFault::NotJson),
             _ => Ok(()),
         }
     }
 
-    fn hex(&mut self) -> Result<u32, NotJson> {
-        let digits = self.text.get(self.at..self.at + 4).ok_or(NotJson)?;
+    fn hex(&mut self) -> Result<u32, ScanFault> {
+        let digits = self.text.get(self.at..self.at + 4).ok_or(ScanFault::NotJson)?;
         self.at += 4;
-        hex(digits).ok_or(NotJson)
+        hex(digits).ok_or(ScanFault::NotJson)
     }
 
-    fn number(&mut self) -> Result<(), NotJson> {
+    fn number(&mut self) -> Result<(), ScanFault> {
         let _ = self.skip(b'-');
         if !self.skip(b'0') {
             self.digits()?;
@@ -209,16 +224,16 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), NotJson> {
+    fn digits(&mut self) -> Result<(), ScanFault> {
         let rest = &self.text[self.at..];
         let count = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
         self.at += count;
-        if count == 0 { Err(NotJson) } else { Ok(()) }
+        if count == 0 { Err(ScanFault::NotJson) } else { Ok(()) }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), NotJson> {
+    fn word(&mut self, word: &[u8]) -> Result<(), ScanFault> {
         if !self.text[self.at..].starts_with(word) {
-            return Err(NotJson);
+            return Err(ScanFault::NotJson);
         }
         self.at += word.len();
         Ok(())
@@ -240,9 +255,9 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
+    fn expect(&mut self, byte: u8) -> Result<(), ScanFault> {
         self.blanks();
-        if self.skip(byte) { Ok(()) } else { Err(NotJson) }
+        if self.skip(byte) { Ok(()) } else { Err(ScanFault::NotJson) }
     }
 
     fn skip(&mut self, byte: u8) -> bool {
@@ -251,8 +266,8 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    fn next(&mut self) -> Result<u8, NotJson> {
-        let byte = self.peek().ok_or(NotJson)?;
+    fn next(&mut self) -> Result<u8, ScanFault> {
+        let byte = self.peek().ok_or(ScanFault::NotJson)?;
         self.at += 1;
         Ok(byte)
     }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::scan::{NotJson, find};
+use super::scan::{ScanFault, find};
 use crate::command::{SealedPaths, Verdict, table};
 use crate::crypto::Keyring;
 use crate::policy::Refusal;
@@ -284,6 +284,16 @@ fn what_was_not_sealed_for_its_place_is_an_error() {
     assert_eq!(got(&mut t, &["JSON.GET", "k", "$.notes[5]"], &swapped), "[\"1\"]");
 }
 
+#[test]
+fn the_number_of_values_is_bounded() {
+    let mut t = transform();
+    let many = |count: usize| format!("{{\"notes\":[{}1]}}", "1,".repeat(count - 1));
+    assert!(refused(&mut t, &["JSON.SET", "k", "$", &many((1 << 20) + 1)]).contains("TOO_LARGE"));
+    assert!(got(&mut t, &["JSON.GET", "k"], &many((1 << 20) + 1)).starts_with("-WAXSEAL UNEXPECTED_REPLY"));
+    let set = paths(&PATHS);
+    assert_eq!(find(many(1 << 20).as_bytes(), &set, &set.root()).unwrap().len(), 1 << 20);
+}
+
 /// Documents with the names that the paths use, often enough.
 fn document() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -385,7 +395,7 @@ proptest! {
     #[test]
     fn garbage_ends(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let set = paths(&PATHS);
-        let _: Result<_, NotJson> = find(&bytes, &set, &set.root());
+        let _: Result<_, ScanFault> = find(&bytes, &set, &set.root());
         let mut t = transform();
         let mut frame = BytesMut::new();
         encode::bulk(&mut frame, &bytes);
