@@ -211,6 +211,59 @@ fn inside_multi() {
     assert_eq!(house.upstream.raw().run("EXISTS open:b session:x"), Frame::Integer(0));
 }
 
+/// `scripts = "ciphertext"`: what leaves the values as they are runs, all else does not.
+#[test]
+fn on_ciphertext() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.trust_scripts = false;
+        settings.more = "[[encrypt]]\nid = 'seen'\nkeys = ['seen:*']\nscripts = 'ciphertext'\n\
+                         [[encrypt]]\nid = 'one'\nkeys = ['one:*']\nscope = 'rule'\nscripts = 'ciphertext'\n"
+            .into();
+    });
+    let tap = Tap::on(&upstream);
+    let mut client = sidecar.connect();
+    assert_eq!(client.command(&[b"SET", b"seen:a", &secret("a")]), Frame::ok());
+    let stored = upstream.raw().command(&[b"GET", b"seen:a"]);
+    let get = "return redis.call('GET', KEYS[1])";
+    assert_eq!(eval(&mut client, get, &["seen:a"], &[]), stored);
+    let touch = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end \
+                 return redis.call('TYPE', KEYS[1])";
+    assert_eq!(eval(&mut client, touch, &["seen:a"], &["60000"]), Frame::Simple("string".into()));
+    assert!(client.run("PTTL seen:a").integer() > 0);
+    let value = format!("{MARKER} of a script");
+    for script in [
+        "redis.call('SET', KEYS[1], ARGV[1])",
+        "redis.call('APPEND', KEYS[1], ARGV[1])",
+        "redis.call('HSET', KEYS[1], 'f', ARGV[1])",
+        "redis.call('HINCRBY', KEYS[1], 'f', 1)",
+        "redis.call('LPUSH', KEYS[1], redis.call('GET', KEYS[1]))",
+        "redis.call('SISMEMBER', KEYS[1], ARGV[1])",
+        "redis.call('XADD', KEYS[1], '*', 'f', ARGV[1])",
+        "redis.call('SETRANGE', KEYS[1], 0, ARGV[1])",
+        "redis.call('PUBLISH', KEYS[1], ARGV[1])",
+        "redis.call('RESTORE', KEYS[1], 0, ARGV[1])",
+    ] {
+        let reply = eval(&mut client, script, &["seen:a"], &["x"]);
+        assert!(reply.is_error("WAXSEAL SCRIPT_REFUSED"), "{script}: {reply:?}");
+    }
+    // What is not proven to touch declared keys only is not made better by it.
+    assert!(
+        eval(&mut client, "return redis.call('GET', ARGV[1])", &["seen:a"], &["x"]).is_error("WAXSEAL SCRIPT_REFUSED")
+    );
+    // Every key that is under a rule needs one that says so.
+    assert!(eval(&mut client, get, &["seen:a", "session:a"], &[]).is_error("WAXSEAL COMMAND_REFUSED"));
+    // From key to key only where the value opens in both.
+    let rename = "return redis.call('RENAME', KEYS[1], KEYS[2])";
+    assert_eq!(client.command(&[b"SET", b"one:a", value.as_bytes()]), Frame::ok());
+    assert!(eval(&mut client, rename, &["seen:a", "seen:b"], &[]).is_error("WAXSEAL COMMAND_REFUSED"));
+    assert!(eval(&mut client, rename, &["one:a", "open"], &[]).is_error("WAXSEAL COMMAND_REFUSED"));
+    assert!(eval(&mut client, rename, &["open", "one:a"], &[]).is_error("WAXSEAL COMMAND_REFUSED"));
+    assert_eq!(eval(&mut client, rename, &["one:a", "one:b"], &[]), Frame::ok());
+    assert_eq!(client.run("GET one:b"), Frame::bulk(&value));
+    tap.assert_never_contains(MARKER);
+}
+
 /// With no rule scripts are nobody's business here.
 #[test]
 fn without_rules_all_scripts_pass() {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{CheckArgs, load, rule_set, tell};
-use crate::config::{Auth, Config, EncryptRule, KeyringOrigin, Lanes, Scope, show_duration};
+use crate::config::{Auth, Config, EncryptRule, KeyringOrigin, Lanes, RuleScripts, Scope, show_duration};
 use crate::crypto::OVERHEAD;
 use crate::policy::rules::{Rule, RuleSet};
 
@@ -149,6 +149,9 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
     if let Some(paths) = &source.json {
         let paths: Vec<&str> = paths.texts().collect();
         line!(out, "     json     {}  (JSON documents: the rest of them is in clear)", paths.join("  "));
+    }
+    if source.scripts == RuleScripts::Ciphertext {
+        line!(out, "     scripts  those proven to leave values as they are run, and see ciphertext");
     }
     let (members, moves) = match source.scope {
         Scope::Key => ("looks the same each time it is written to one key, never in two", "are refused, and PFADD"),

@@ -24,7 +24,7 @@ pub use args::{
 };
 
 use crate::config::{self, Config, EncryptRule, ProcessEnv};
-use crate::policy::rules::{Deterministic, RuleSet, RuleSource, Scope};
+use crate::policy::rules::{Deterministic, RuleSet, RuleSource, Scope, ScriptMode};
 
 /// Exit codes, from BSD's `sysexits.h` where they have a meaning of their own.
 pub mod exit {
@@ -102,6 +102,10 @@ pub(crate) fn rule_set(rules: &[EncryptRule]) -> RuleSet {
                     config::Scope::Key => Scope::Key,
                     config::Scope::Tag => Scope::Tag,
                     config::Scope::Rule => Scope::Rule,
+                },
+                scripts: match rule.scripts {
+                    config::RuleScripts::Refuse => ScriptMode::Refuse,
+                    config::RuleScripts::Ciphertext => ScriptMode::Ciphertext,
                 },
             })
             .collect(),

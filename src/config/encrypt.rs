@@ -5,14 +5,15 @@ use toml::{Table, Value};
 
 use super::defaults::{MAX_ID, MAX_PATTERN, MAX_PATTERNS};
 use super::source::Sources;
-use super::types::{Deterministic, EncryptRule, Scope};
+use super::types::{Deterministic, EncryptRule, RuleScripts, Scope};
 use super::words::{choose, join, one_of, split_list, suggestion, texts};
 use crate::command::SealedPaths;
 
 const SECTION: &str = "encrypt";
 const VARIABLE: &str = "WAXSEAL_ENCRYPT";
-const SETTINGS: [&str; 8] = ["id", "keys", "except", "scope", "channels", "fields", "deterministic", "json"];
+const SETTINGS: [&str; 9] = ["id", "keys", "except", "scope", "channels", "fields", "deterministic", "json", "scripts"];
 const SCOPES: [(&str, Scope); 3] = [("key", Scope::Key), ("tag", Scope::Tag), ("rule", Scope::Rule)];
+const SCRIPTS: [(&str, RuleScripts); 2] = [("refuse", RuleScripts::Refuse), ("ciphertext", RuleScripts::Ciphertext)];
 
 pub(super) fn read(sources: &mut Sources<'_>, flags: &[String]) -> Vec<EncryptRule> {
     let mut rules: Vec<EncryptRule> = Vec::new();
@@ -105,12 +106,20 @@ fn from_table(sources: &mut Sources<'_>, number: usize, mut table: Table) -> Enc
         );
     }
     let json = json_paths(sources, &mut table, &place);
+    let scripts = match table.remove("scripts") {
+        None => RuleScripts::Refuse,
+        Some(value) => choose(&value, &SCRIPTS).unwrap_or_else(|| {
+            let mend = format!("set it to {}", one_of(&SCRIPTS));
+            sources.fault(format!("{place} scripts"), "is not understood", mend);
+            RuleScripts::Refuse
+        }),
+    };
     for name in table.keys() {
         let mend = suggestion(name, SETTINGS.into_iter())
             .unwrap_or_else(|| format!("remove it; a rule has {}", join(SETTINGS.into_iter())));
         sources.fault(format!("{place} {name}"), "is not a setting", mend);
     }
-    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields, deterministic, json }
+    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields, deterministic, json, scripts }
 }
 
 fn patterns_of(rule: &EncryptRule) -> usize {

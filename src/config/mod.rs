@@ -34,7 +34,8 @@ pub use fault::{Fault, Faults};
 pub use secret::Secret;
 pub use types::{
     Access, Auth, Config, Deterministic, EncryptRule, KeyringOrigin, Lanes, Limits, Listen, ListenAddress,
-    LoadedKeyring, Log, LogFormat, LogLevel, RateLimit, Scope, Scripts, Server, Tls, UndeclaredKeys, Upstream, Warning,
+    LoadedKeyring, Log, LogFormat, LogLevel, RateLimit, RuleScripts, Scope, Scripts, Server, Tls, UndeclaredKeys,
+    Upstream, Warning,
 };
 pub use units::{show_duration, show_size};
 

@@ -118,6 +118,7 @@ pub struct EncryptRule {
     pub deterministic: Deterministic,
     /// What to encrypt in JSON documents; none: JSON commands are refused.
     pub json: Option<SealedPaths>,
+    pub scripts: RuleScripts,
 }
 
 /// What is encrypted so that equal plaintexts look equal, beside the members of sets.
@@ -125,6 +126,14 @@ pub struct EncryptRule {
 pub struct Deterministic {
     pub field_names: bool,
     pub list_elements: bool,
+}
+
+/// What scripts may do with the keys of a rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RuleScripts {
+    #[default]
+    Refuse,
+    Ciphertext,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

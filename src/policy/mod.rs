@@ -12,16 +12,20 @@ mod limit;
 mod refusal;
 pub mod rules;
 pub mod script;
+mod scripts;
 
 pub use access::{Access, Scripts};
 pub use limit::{Limiter, RateLimited, TokenBucket};
 pub use refusal::{JsonFault, Refusal};
+pub use scripts::FIRST_KEY;
 
 use crate::command::{
     Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Reason, Request, Spec, Verdict, When,
 };
 use rules::{Rule, RuleSet, Scope};
-use script::{Library, Verdict as ScriptVerdict};
+use script::Library;
+use script::pack::Script;
+use scripts::Grant;
 
 /// Pub/sub channels on which the server itself reports key events: `__keyspace@0__:key` and
 /// `__keyevent@0__:event`. Their payload is made by the server, so no rule opens it.
@@ -60,6 +64,7 @@ pub struct Admitted<'a> {
     request: Request<'a>,
     hits: &'a [KeyHit],
     protected: bool,
+    grant: Grant,
 }
 
 impl<'a> Admitted<'a> {
@@ -72,9 +77,17 @@ impl<'a> Admitted<'a> {
         self.hits
     }
 
-    /// Does a rule cover at least one of them?
+    /// Does a rule cover at least one of them, so that there is something to seal or to open?
     pub fn is_protected(&self) -> bool {
         self.protected
+    }
+
+    /// The row of a listed script, and the first of its keys that is under a rule.
+    pub fn listed_script(&self) -> Option<(&'static Script, &'a KeyHit)> {
+        match self.grant {
+            Grant::Plain => None,
+            Grant::Listed { script, first } => self.hits.get(first).map(|hit| (script, hit)),
+        }
     }
 }
 
@@ -88,7 +101,7 @@ impl Policy {
         };
         self.access.check(spec)?;
         if self.rules.is_empty() {
-            return Ok(Admitted { request, hits: &[], protected: false });
+            return Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain });
         }
 
         let unclear = Refusal::Unclear { command: spec.name };
@@ -117,6 +130,13 @@ impl Policy {
             scratch.hits.push(KeyHit { position: channel.at, rule: rule.map(|r| r.index) });
         }
 
+        if spec.flags.has(Flags::NOSCRIPT) || spec.flags.has(Flags::SCRIPT) {
+            // Redis lets no script call one of these, so this leaves all others out.
+            let grant = self.admit_script(spec, &request, &scratch.hits)?;
+            if spec.flags.has(Flags::SCRIPT) {
+                return Ok(Admitted { request, hits: &scratch.hits, protected: grant != Grant::Plain, grant });
+            }
+        }
         let refused = |rule: &Rule, reason| Refusal::Command { command: spec.name, rule: rule.id.clone(), reason };
         match (spec.verdict, protected) {
             (Verdict::Refuse(reason), Some(rule)) => return Err(refused(rule, reason)),
@@ -129,16 +149,9 @@ impl Policy {
                 return Err(refused(rule, Reason::MovesBetweenKeys));
             }
             (Verdict::Document(_), Some(_)) => self.check_documents(spec, &scratch.hits)?,
-            // Redis lets no script call one of these, so one test leaves all others out.
-            (_, None)
-                if (spec.flags.has(Flags::NOSCRIPT) || spec.flags.has(Flags::SCRIPT))
-                    && self.scripts == Scripts::Refuse =>
-            {
-                self.check_script(spec, &request)?;
-            }
             _ => {}
         }
-        Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some() })
+        Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some(), grant: Grant::Plain })
     }
 
     /// A rule that names no paths would leave a document in clear.
@@ -148,41 +161,6 @@ impl Policy {
             Some(rule) => Err(Refusal::Command { command: spec.name, rule: rule.id.clone(), reason: Reason::NoPaths }),
             None => Ok(()),
         }
-    }
-
-    /// Scripts run if they are proven to touch no other keys than those they declare, which no rule covers.
-    fn check_script(&self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Refusal> {
-        let body = request.args().get(1).unwrap_or_default();
-        let verdict = match spec.name {
-            "eval" | "eval_ro" => self.library.learn(body),
-            "evalsha" | "evalsha_ro" => self.library.find(body).ok_or(Refusal::NoScript)?,
-            // A script that is not proven may be loaded: it is refused when it is to run.
-            "script|load" => {
-                self.library.learn(request.args().get(2).unwrap_or_default());
-                return Ok(());
-            }
-            "script|flush" => {
-                self.library.forget();
-                return Ok(());
-            }
-            _ if spec.flags.has(Flags::SCRIPT) => {
-                return Err(Refusal::HiddenKeys { command: spec.name, unproven: None });
-            }
-            _ => return Ok(()),
-        };
-        let verdict: &ScriptVerdict = &verdict;
-        let proven = verdict
-            .as_ref()
-            .map_err(|unproven| Refusal::HiddenKeys { command: spec.name, unproven: Some(*unproven) })?;
-        match proven.channels.iter().find_map(|channel| self.rules.find_channel(&channel.0)) {
-            Some(rule) => Err(Refusal::HiddenChannel { command: spec.name, rule: rule.id.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Would EVALSHA be answered NOSCRIPT for one of these names, whatever the server holds?
-    pub fn has_unseen_script<'a>(&self, mut names: impl Iterator<Item = &'a [u8]>) -> bool {
-        !self.rules.is_empty() && self.scripts == Scripts::Refuse && names.any(|name| self.library.find(name).is_none())
     }
 
     /// Do all keys live under one derived key, so that values can go from one to the other as they are?
@@ -221,7 +199,7 @@ impl Policy {
         if !self.rules.is_empty() && request.args().iter().skip(1).any(covered) {
             return Err(Refusal::UnknownCommand);
         }
-        Ok(Admitted { request, hits: &[], protected: false })
+        Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain })
     }
 }
 

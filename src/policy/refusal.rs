@@ -30,6 +30,19 @@ pub enum Refusal {
         command: &'static str,
         rule: Arc<str>,
     },
+    /// The script is proven, but would do something else with ciphertext, or store plaintext.
+    ScriptNeedsValues {
+        rule: Arc<str>,
+    },
+    /// A library's script computes with what its keys hold.
+    LibraryState {
+        library: &'static str,
+        rule: Arc<str>,
+    },
+    /// Its arguments depend on what is stored, which is not known while a transaction is put together.
+    ScriptInTransaction {
+        library: &'static str,
+    },
     /// The script's body was not seen here. Redis's own words, on which clients send the body.
     NoScript,
     /// The arguments cannot be understood, and a protected key could be among them.
@@ -112,6 +125,21 @@ impl fmt::Display for Refusal {
                 "WAXSEAL SCRIPT_REFUSED {} would publish in clear to a channel encrypted by rule '{rule}'. \
                  Publish from the application, or exclude the channel with `except`",
                 upper(command)
+            ),
+            Self::ScriptNeedsValues { rule } => write!(
+                f,
+                "WAXSEAL SCRIPT_REFUSED the script stores, compares or computes on values, and its keys are encrypted by \
+                 rule '{rule}'. Only scripts that leave the values as they are run on ciphertext; exclude the key with `except`"
+            ),
+            Self::LibraryState { library, rule } => write!(
+                f,
+                "WAXSEAL SCRIPT_REFUSED this script of {library} computes with what its keys hold, and one of them is \
+                 encrypted by rule '{rule}'. They hold no data of the application: exclude them with `except`"
+            ),
+            Self::ScriptInTransaction { library } => write!(
+                f,
+                "WAXSEAL SCRIPT_REFUSED this script of {library} compares with an encrypted value, which has to be read \
+                 before. Run it outside of MULTI, or exclude the key with `except`"
             ),
             Self::NoScript => f.write_str("NOSCRIPT No matching script. Please use EVAL."),
             Self::Unclear { command } => write!(

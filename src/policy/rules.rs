@@ -36,6 +36,15 @@ pub struct Deterministic {
     pub list_elements: bool,
 }
 
+/// What a script may do with keys of a rule, if no library is known to have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScriptMode {
+    #[default]
+    Refuse,
+    /// See and move ciphertext, store nothing of its own.
+    Ciphertext,
+}
+
 /// A rule as it comes from the configuration.
 #[derive(Clone, Default)]
 pub struct RuleSource {
@@ -50,6 +59,7 @@ pub struct RuleSource {
     pub deterministic: Deterministic,
     /// What to seal in JSON documents.
     pub json: Option<SealedPaths>,
+    pub scripts: ScriptMode,
 }
 
 /// A rule ready for matching.
@@ -65,6 +75,7 @@ pub struct Rule {
     pub deterministic: Deterministic,
     /// What is sealed in JSON documents; none: they are refused.
     pub json: Option<Arc<SealedPaths>>,
+    pub scripts: ScriptMode,
     keys: Box<[Glob]>,
     except: PatternIndex,
     /// Whether it names its channels apart, so that `except` does not concern them.
@@ -105,6 +116,7 @@ impl RuleSet {
                 index,
                 scope: source.scope,
                 json: source.json.map(Arc::new),
+                scripts: source.scripts,
                 keys: source.keys.iter().map(|key| Glob::new(key)).collect(),
                 fields: source.fields.map(|patterns| Arc::new(Fields::new(patterns))),
                 deterministic: source.deterministic,

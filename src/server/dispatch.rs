@@ -146,7 +146,11 @@ impl Desk {
         let mut scratch = std::mem::take(&mut self.scratch);
         let outcome = (|| {
             let admitted = worker.policy().admit(*request, &mut scratch)?;
+            let compares = admitted.listed_script().filter(|(script, _)| script.compares());
             if in_multi {
+                if let Some((script, _)) = compares {
+                    return Err(Refusal::ScriptInTransaction { library: script.library }.into());
+                }
                 self.enqueue(|wire| worker.transform.borrow_mut().seal(&admitted, wire))?;
                 self.sink.inner().session.queued_writes |= may_write(request);
                 return Ok(());
@@ -155,8 +159,15 @@ impl Desk {
                 return Ok(());
             }
             let lane = self.attach(need)?;
+            let stored = if compares.is_some() { Some(self.stored(&admitted, &lane)?) } else { None };
             let seq = self.sink.inner().queue.next_seq();
-            lane.send(&self.owner, seq, Frames::One, |wire| worker.transform.borrow_mut().seal(&admitted, wire))?;
+            lane.send(&self.owner, seq, Frames::One, |wire| {
+                let mut transform = worker.transform.borrow_mut();
+                match &stored {
+                    Some(stored) => transform.seal_comparing(&admitted, stored, wire),
+                    None => transform.seal(&admitted, wire),
+                }
+            })?;
             self.expect(1);
             if may_write(request) {
                 self.wrote.note(&lane);

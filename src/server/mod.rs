@@ -16,6 +16,7 @@ mod orders;
 mod pubsub;
 mod serve;
 mod sink;
+mod stored;
 mod tracking;
 mod worker;
 

@@ -13,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
 use crate::resp::{Proto, encode};
-use crate::transform::{Confirmation, Invalidation, Message, PushKind, ReplyPlan, confirmed_channel, push_kind};
+use crate::transform::{
+    Confirmation, Invalidation, Message, PushKind, ReplyPlan, confirmed_channel, push_kind, stored_values,
+};
 use crate::upstream::{Downstream, Failure};
 
 /// The process's count of buffered bytes is brought up to date in steps of this.
@@ -73,9 +75,23 @@ pub(super) struct Inner {
     given_up: u64,
     /// MONITOR was sent and not answered yet.
     pub starting_monitor: bool,
+    /// What the next request has asked the server itself.
+    pub question: Question,
     /// Bytes of requests that are not complete or have to wait.
     pub input: usize,
     accounted: usize,
+}
+
+/// What has to be known of the stored values before the request at hand can be sealed. It waits in the
+/// input meanwhile, and with it all that the client sent after it.
+#[derive(Default)]
+pub(super) enum Question {
+    #[default]
+    None,
+    /// Asked in this place among the client's replies, of which the client sees nothing.
+    Asked(u64),
+    /// The values, or the error that the request gets.
+    Answered(Result<Bytes, String>),
 }
 
 /// A SUBSCRIBE or its like that is under way.
@@ -114,6 +130,7 @@ impl Sink {
             alarm: None,
             given_up: 0,
             starting_monitor: false,
+            question: Question::None,
             input: 0,
             accounted: 0,
         };
@@ -335,6 +352,11 @@ impl Downstream for Sink {
         if inner.session.tracking.settle(seq, frame.first() == Some(&b'+')) {
             self.info.confirm(&inner.session);
         }
+        if matches!(inner.question, Question::Asked(asked) if asked == seq) {
+            inner.question = Question::Answered(stored_values(frame));
+            let outcome = inner.queue.fill(seq, last, |_| {});
+            return self.taken(guard, outcome);
+        }
         if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
             let refused = frame.first() == Some(&b'-');
             if let Some(unblocking) = inner.unblocking.pop_front().filter(|_| refused) {
@@ -417,6 +439,10 @@ impl Downstream for Sink {
         inner.session.tracking.settle(seq, false);
         inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
         let outcome = match failure {
+            Failure::Unsent(why) if matches!(inner.question, Question::Asked(asked) if asked == seq) => {
+                inner.question = Question::Answered(Err(why.to_string()));
+                inner.queue.fill(seq, true, |_| {})
+            }
             Failure::Unsent(why) => inner.queue.fill(seq, true, |out| encode::error(out, why.to_string())),
             Failure::Unknown => {
                 // Redis's own death would look like this to the client, and clients know what to do then.

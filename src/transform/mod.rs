@@ -16,6 +16,7 @@ mod open;
 mod place;
 mod plan;
 mod push;
+mod script;
 mod seal;
 mod shape;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use open::OpenFailure;
 pub use emulate::{Emulation, Turn};
 pub use plan::{Owned, ReplyPlan};
 pub use push::{Confirmation, Invalidation, Message, PushKind, confirmed_channel, push_kind};
+pub use script::stored_values;
 pub use wire::{Control, Wire};
 
 /// What one worker needs to seal and open. Not shared: the cache of derived keys is its own.

@@ -32,7 +32,10 @@ impl Transform {
             });
         }
         let before = wire.len();
-        let sealed = self.seal_protected(admitted, wire.buffer());
+        let sealed = match admitted.listed_script() {
+            Some(_) => self.seal_script(admitted, None, wire.buffer()),
+            None => self.seal_protected(admitted, wire.buffer()),
+        };
         if sealed.is_err() {
             wire.buffer().truncate(before);
         }

@@ -1,11 +1,14 @@
 //! One `redis.call`.
 //!
 //! Job: say whether every key that it touches is an element of KEYS, by THE TABLE.
-//! In: its arguments, as far as they are known. Out: the literal channels that it names.
+//! In: its arguments, as far as they are known. Out: the literal channels that it names, and what it
+//! would need if its keys were encrypted.
 //! Must never: trust an argument that is not known to be no key.
 
-use super::{Channel, Why};
-use crate::command::{Access, ChannelPositions, Flags, KeyPositions, Keys, Lane, Request, Spec};
+use super::{Channel, Needs, Why};
+use crate::command::{
+    Access, ChannelPositions, FieldNames, Flags, KeyPositions, Keys, Lane, Request, Spec, Values, Verdict,
+};
 
 /// What is known of an expression before the script runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ const UNKNOWN: &[u8] = b"?";
 /// load code, change the server, or carry keys in data.
 const NOT_IN_SCRIPTS: [u32; 5] = [Flags::NOSCRIPT, Flags::SCRIPT, Flags::ADMIN, Flags::DANGEROUS, Flags::CONTAINER];
 
-pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>) -> Result<(), Why> {
+pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &mut Needs) -> Result<(), Why> {
     if !matches!(values.first(), Some(Value::Plain(_))) {
         return Err(Why::CommandName);
     }
@@ -68,6 +71,17 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>) -> Result
             _ => return Err(Why::Channel),
         }
     }
+    match spec.verdict {
+        Verdict::Pass => {}
+        Verdict::Seal(_) => needs.values |= spec.values != Values::None,
+        Verdict::Together(_) => {
+            needs.values |= spec.values != Values::None;
+            needs.one_scope = true;
+        }
+        Verdict::Emulate(_) | Verdict::Only { .. } | Verdict::Document(_) | Verdict::Refuse(_) => needs.values = true,
+    }
+    // Under some rules the names of fields are as secret as their values.
+    needs.values |= spec.fields != FieldNames::None;
     Ok(())
 }
 

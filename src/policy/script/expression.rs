@@ -226,7 +226,7 @@ impl<'a> Parser<'a, '_> {
     fn redis_call(&mut self) -> Step<Value<'a>> {
         let line = self.line();
         let values = self.parenthesised()?;
-        judge(&values, &mut self.channels).inspect_err(|_| self.call_line = Some(line))?;
+        judge(&values, &mut self.channels, &mut self.needs).inspect_err(|_| self.call_line = Some(line))?;
         Ok(Value::Results)
     }
 

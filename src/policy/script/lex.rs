@@ -56,6 +56,26 @@ pub(super) fn tokens(body: &[u8]) -> Result<Vec<Placed<'_>>, (Why, u32)> {
     }
 }
 
+/// The script without what Lua skips: one token on each line, strings in double quotes where that changes
+/// nothing. Two scripts with the same normal form have the same tokens, for it is read as them again.
+pub(super) fn normal_form(body: &[u8]) -> Option<Vec<u8>> {
+    let mut lexer = Lexer { body, at: 0, line: 1 };
+    let mut normal = Vec::with_capacity(body.len());
+    lexer.shebang().ok()?;
+    loop {
+        lexer.blank().ok()?;
+        let start = lexer.at;
+        match lexer.token().ok()? {
+            Token::End => return Some(normal),
+            Token::Plain(text) if body[start] == b'\'' && !text.contains(&b'"') => {
+                normal.extend([b"\"", text, b"\""].concat());
+            }
+            _ => normal.extend(&body[start..lexer.at]),
+        }
+        normal.push(b'\n');
+    }
+}
+
 struct Lexer<'a> {
     body: &'a [u8],
     at: usize,

@@ -17,22 +17,21 @@
 mod call;
 mod expression;
 mod lex;
+mod library;
+pub mod pack;
 mod parse;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
+
+pub use library::{Known, Library, MAX_SCRIPTS};
 
 /// Longer scripts are not read, so that a worker's other clients do not wait: this much takes about
 /// a millisecond, and 8 ms at worst (200 names in scope, and the oldest used all the time).
 pub const MAX_SCRIPT_BYTES: usize = 64 * 1024;
-/// Verdicts that are remembered, about 100 bytes each. Applications have dozens of scripts; one that
-/// makes up a new one for each call pushes out its own, and EVALSHA is then answered NOSCRIPT.
-pub const MAX_SCRIPTS: usize = 4096;
 
 /// How a script is known to the server: the SHA-1 of its body.
 type Sha = [u8; 20];
@@ -44,6 +43,17 @@ pub type Verdict = Result<Proven, Unproven>;
 pub struct Proven {
     /// Channels that it names itself. The caller refuses those under a rule.
     pub channels: Box<[Channel]>,
+    pub needs: Needs,
+}
+
+/// What a script would need of values if its keys were encrypted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// It stores, compares or computes on values: with ciphertext it would not do what it says, and with
+    /// arguments of its own it would store them in clear.
+    pub values: bool,
+    /// It moves them from key to key, or compares those of several.
+    pub one_scope: bool,
 }
 
 /// A channel's name. Its `Debug` does not show it.
@@ -117,64 +127,7 @@ pub fn analyse(body: &[u8]) -> Verdict {
     if body.len() > MAX_SCRIPT_BYTES {
         return Err(Unproven { why: Why::TooLong, line: 1 });
     }
-    let channels = lex::tokens(body).and_then(|tokens| parse::prove(&tokens));
-    channels.map(|found| Proven { channels: found.into() }).map_err(|(why, line)| Unproven { why, line })
-}
-
-/// The scripts whose bodies passed through this process. Shared by all workers; asked only when a
-/// script is to run while there is any rule, and readers do not wait for each other.
-#[derive(Default)]
-pub struct Library(RwLock<Shelf>);
-
-#[derive(Default)]
-struct Shelf {
-    verdicts: HashMap<Sha, Arc<Verdict>>,
-    /// Oldest first.
-    order: VecDeque<Sha>,
-}
-
-impl Library {
-    /// The verdict on a body, which is remembered.
-    pub fn learn(&self, body: &[u8]) -> Arc<Verdict> {
-        let sha = sha(body);
-        if let Some(known) = self.by_sha(&sha) {
-            return known;
-        }
-        let verdict = Arc::new(analyse(body));
-        let mut shelf = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if shelf.verdicts.insert(sha, verdict.clone()).is_none() {
-            shelf.order.push_back(sha);
-        }
-        if shelf.order.len() > MAX_SCRIPTS
-            && let Some(oldest) = shelf.order.pop_front()
-        {
-            shelf.verdicts.remove(&oldest);
-        }
-        verdict
-    }
-
-    /// The verdict on the script that EVALSHA names, if its body was seen.
-    pub fn find(&self, name: &[u8]) -> Option<Arc<Verdict>> {
-        self.by_sha(&parse_sha(name)?)
-    }
-
-    /// SCRIPT FLUSH.
-    pub fn forget(&self) {
-        let mut shelf = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        shelf.verdicts.clear();
-        shelf.order.clear();
-    }
-
-    fn by_sha(&self, sha: &Sha) -> Option<Arc<Verdict>> {
-        // A panic elsewhere cannot leave a wrong verdict: each is whole before it is put in.
-        self.0.read().unwrap_or_else(PoisonError::into_inner).verdicts.get(sha).cloned()
-    }
-}
-
-impl fmt::Debug for Library {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Library")
-    }
+    lex::tokens(body).and_then(|tokens| parse::prove(&tokens)).map_err(|(why, line)| Unproven { why, line })
 }
 
 /// SHA-1 as a name, not as a protection: it is how Redis names scripts.

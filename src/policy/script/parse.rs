@@ -2,7 +2,7 @@
 //!
 //! Job: follow a script's names and calls and prove that each `redis.call` touches elements of KEYS
 //! only, or say why that is not proven.
-//! In: tokens. Out: the literal channels that the script publishes to.
+//! In: tokens. Out: the literal channels that the script publishes to, and what it would need of values.
 //! Must never: let one of three things become an ordinary value, which could then be changed or
 //! called out of sight: the table `redis`, the functions `redis.call` and `redis.pcall`, the table
 //! KEYS. Everything rests on that. They are admitted in these forms only: `redis.call(...)`,
@@ -11,7 +11,7 @@
 
 use super::call::Value;
 use super::lex::{Placed, Token};
-use super::{Channel, Why};
+use super::{Channel, Needs, Proven, Why};
 
 /// Of expressions and blocks inside each other. Lua itself allows 200; this parser recurses.
 const MAX_DEPTH: usize = 100;
@@ -32,11 +32,19 @@ pub(super) enum Local {
     Command,
 }
 
-pub(super) fn prove(tokens: &[Placed<'_>]) -> Result<Vec<Channel>, (Why, u32)> {
-    let mut parser = Parser { tokens, at: 0, depth: 0, locals: Vec::new(), channels: Vec::new(), call_line: None };
+pub(super) fn prove(tokens: &[Placed<'_>]) -> Result<Proven, (Why, u32)> {
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        depth: 0,
+        locals: Vec::new(),
+        channels: Vec::new(),
+        needs: Needs::default(),
+        call_line: None,
+    };
     let proven = parser.block().and_then(|()| if parser.peek() == Token::End { Ok(()) } else { Err(Why::Syntax) });
     proven.map_err(|why| (why, parser.call_line.unwrap_or(parser.line())))?;
-    Ok(parser.channels)
+    Ok(Proven { channels: parser.channels.into(), needs: parser.needs })
 }
 
 pub(super) struct Parser<'a, 't> {
@@ -45,6 +53,7 @@ pub(super) struct Parser<'a, 't> {
     depth: usize,
     locals: Vec<(&'a [u8], Local)>,
     pub(super) channels: Vec<Channel>,
+    pub(super) needs: Needs,
     /// Where the `redis.call` begins that was not admitted.
     pub(super) call_line: Option<u32>,
 }

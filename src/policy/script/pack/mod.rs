@@ -1,0 +1,80 @@
+//! Packs: the scripts of well-known libraries that work with encrypted keys.
+//!
+//! Job: say of a script, recognised by all of its tokens, which of its arguments are values and how
+//! its reply opens. One row per script, data only, as in THE TABLE.
+//! In: the body that EVAL or SCRIPT LOAD carries. Out: its row, if there is one.
+//! Must never: recognise a script by its name, its shape or a part of it. A row holds for one sequence
+//! of tokens; blanks, comments and the kind of quotes are left out of the comparison, because they are
+//! left out by Lua. Another version of a library with other tokens is another script.
+
+mod limits;
+mod locks;
+mod sidekiq;
+
+use aws_lc_rs::digest;
+
+use super::lex;
+use crate::command::Shape;
+
+/// One script of a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Script {
+    /// The library, for people: several may have the same script.
+    pub library: &'static str,
+    pub name: &'static str,
+    /// See [`digest_of`].
+    pub digest: &'static str,
+    pub keys: Keys,
+    /// What is to be sealed: the place in ARGV, from 1, and what it is. All else is no value.
+    pub args: &'static [(usize, Arg)],
+    /// What of the reply is opened.
+    pub reply: Shape,
+}
+
+/// What the keys of a script hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// What the script computes with: none of them may be under a rule.
+    State,
+    /// What the application stores and gets back. If there are several, they must be in one scope.
+    Values,
+}
+
+/// What an argument is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arg {
+    /// Stored as the value of each key.
+    Value,
+    /// Compared with the values of the keys, and perhaps stored again.
+    Token,
+}
+
+impl Script {
+    /// Does it compare an argument with what is stored?
+    pub fn compares(&self) -> bool {
+        self.args.iter().any(|(_, arg)| *arg == Arg::Token)
+    }
+
+    /// What is the argument at this place of ARGV, from 1?
+    pub fn arg(&self, place: usize) -> Option<Arg> {
+        self.args.iter().find(|(at, _)| *at == place).map(|(_, arg)| *arg)
+    }
+}
+
+/// All rows.
+pub fn scripts() -> impl Iterator<Item = &'static Script> {
+    [locks::ROWS, sidekiq::ROWS, limits::ROWS].into_iter().flatten()
+}
+
+/// The row of the script with this body.
+pub(super) fn find(body: &[u8]) -> Option<&'static Script> {
+    let digest = digest_of(body)?;
+    scripts().find(|script| script.digest == digest)
+}
+
+/// By what a script is recognised: the first 20 bytes, in hexadecimal, of the SHA-256 of its tokens, one on
+/// each line. `None` for what is not understood as Lua.
+pub fn digest_of(body: &[u8]) -> Option<String> {
+    let full = digest::digest(&digest::SHA256, &lex::normal_form(body)?);
+    Some(full.as_ref()[..20].iter().map(|byte| format!("{byte:02x}")).collect())
+}

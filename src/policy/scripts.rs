@@ -1,0 +1,127 @@
+//! Which scripts run while there is any rule.
+
+use super::rules::ScriptMode;
+use super::script::pack::{Keys, Script};
+use super::script::{Known, Proven};
+use super::{KeyHit, Policy, Refusal, Scripts};
+use crate::command::{Flags, Reason, Request, Spec};
+
+/// What a script is let through for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grant {
+    /// No value of a protected key is in it.
+    Plain,
+    /// A listed script; the first of its keys under a rule is `hits[first]`.
+    Listed { script: &'static Script, first: usize },
+}
+
+/// Where the keys of EVAL and its like begin.
+pub const FIRST_KEY: usize = 3;
+
+impl Policy {
+    /// Decides on EVAL, EVALSHA, FCALL, SCRIPT LOAD and SCRIPT FLUSH.
+    pub(super) fn admit_script(
+        &self,
+        spec: &'static Spec,
+        request: &Request<'_>,
+        hits: &[KeyHit],
+    ) -> Result<Grant, Refusal> {
+        let body = request.args().get(1).unwrap_or_default();
+        let known = match spec.name {
+            "eval" | "eval_ro" => self.library.learn(body),
+            // A listed script has to be recognised even where all are trusted.
+            "evalsha" | "evalsha_ro" => self.library.find(body).ok_or(Refusal::NoScript)?,
+            // A script that is not proven may be loaded: it is refused when it is to run.
+            "script|load" => {
+                self.library.learn(request.args().get(2).unwrap_or_default());
+                return Ok(Grant::Plain);
+            }
+            "script|flush" => {
+                self.library.forget();
+                return Ok(Grant::Plain);
+            }
+            _ => return self.admit_function(spec, hits),
+        };
+        if let Some(script) = known.row {
+            return self.admit_listed(spec, script, request, hits);
+        }
+        match hits.iter().find_map(|hit| hit.rule) {
+            Some(rule) => self.admit_on_ciphertext(spec, rule, &known, request, hits),
+            None if self.scripts == Scripts::Trust => Ok(Grant::Plain),
+            None => self.proven(spec, &known).map(|_| Grant::Plain),
+        }
+    }
+
+    /// The code of a function is not seen.
+    fn admit_function(&self, spec: &'static Spec, hits: &[KeyHit]) -> Result<Grant, Refusal> {
+        match hits.iter().find_map(|hit| hit.rule) {
+            _ if !spec.flags.has(Flags::SCRIPT) => Ok(Grant::Plain),
+            Some(rule) => Err(self.refused(spec, rule, Reason::Script)),
+            None if self.scripts == Scripts::Trust => Ok(Grant::Plain),
+            None => Err(Refusal::HiddenKeys { command: spec.name, unproven: None }),
+        }
+    }
+
+    fn admit_listed(
+        &self,
+        spec: &'static Spec,
+        script: &'static Script,
+        request: &Request<'_>,
+        hits: &[KeyHit],
+    ) -> Result<Grant, Refusal> {
+        let Some(first) = hits.iter().position(|hit| hit.rule.is_some()) else { return Ok(Grant::Plain) };
+        let rule = hits[first].rule.unwrap_or_default();
+        match script.keys {
+            Keys::State => {
+                Err(Refusal::LibraryState { library: script.library, rule: self.rules.rules()[rule].id.clone() })
+            }
+            Keys::Values if hits.len() > 1 && !self.share_a_scope(request, hits) => {
+                Err(self.refused(spec, rule, Reason::MovesBetweenKeys))
+            }
+            Keys::Values => Ok(Grant::Listed { script, first }),
+        }
+    }
+
+    /// `scripts = "ciphertext"`: a script that is proven to store nothing of its own may see what is there.
+    fn admit_on_ciphertext(
+        &self,
+        spec: &'static Spec,
+        rule: usize,
+        known: &Known,
+        request: &Request<'_>,
+        hits: &[KeyHit],
+    ) -> Result<Grant, Refusal> {
+        let refuses =
+            |hit: &KeyHit| hit.rule.is_some_and(|rule| self.rules.rules()[rule].scripts == ScriptMode::Refuse);
+        if hits.iter().any(refuses) {
+            return Err(self.refused(spec, rule, Reason::Script));
+        }
+        let proven = self.proven(spec, known)?;
+        if proven.needs.values {
+            return Err(Refusal::ScriptNeedsValues { rule: self.rules.rules()[rule].id.clone() });
+        }
+        if proven.needs.one_scope && !self.share_a_scope(request, hits) {
+            return Err(self.refused(spec, rule, Reason::MovesBetweenKeys));
+        }
+        Ok(Grant::Plain)
+    }
+
+    /// Scripts run if they are proven to touch no other keys than those they declare.
+    fn proven<'k>(&self, spec: &'static Spec, known: &'k Known) -> Result<&'k Proven, Refusal> {
+        let hidden = |unproven| Refusal::HiddenKeys { command: spec.name, unproven: Some(unproven) };
+        let proven = known.verdict.as_ref().map_err(|unproven| hidden(*unproven))?;
+        match proven.channels.iter().find_map(|channel| self.rules.find_channel(&channel.0)) {
+            Some(rule) => Err(Refusal::HiddenChannel { command: spec.name, rule: rule.id.clone() }),
+            None => Ok(proven),
+        }
+    }
+
+    /// Would EVALSHA be answered NOSCRIPT for one of these names, whatever the server holds?
+    pub fn has_unseen_script<'a>(&self, mut names: impl Iterator<Item = &'a [u8]>) -> bool {
+        !self.rules.is_empty() && names.any(|name| self.library.find(name).is_none())
+    }
+
+    fn refused(&self, spec: &'static Spec, rule: usize, reason: Reason) -> Refusal {
+        Refusal::Command { command: spec.name, rule: self.rules.rules()[rule].id.clone(), reason }
+    }
+}
