@@ -38,7 +38,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 fn every_script_of_the_libraries_has_its_row() {
     let told = output(&node(), &["tests/node/packs.mjs"]) + &output(".venv/bin/python3", &["tests/python/packs.py"]);
     let mut unknown = String::new();
-    for line in told.lines().filter(|line| !line.starts_with("BullMQ")) {
+    for line in told.lines() {
         let [library, name, body] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let digest = digest_of(&bytes(body)).unwrap_or_else(|| panic!("{library} {name} is not understood"));
         if !scripts().any(|script| script.digest == digest) {
@@ -231,5 +231,88 @@ fn sidekiq_pops_what_is_due() {
     assert_eq!(run(&mut client, "10.6"), Frame::Null);
     client.command(&[b"LPUSH", b"queue:default", job.as_bytes()]);
     assert_eq!(client.run("BRPOP queue:default 1").items()[1], Frame::bulk(&job));
+    house.tap.assert_never_contains(MARKER);
+}
+
+/// The rules that docs/scripts.md gives, by its headings.
+fn documented(heading: &str) -> String {
+    let text = std::fs::read_to_string(root().join("docs/scripts.md")).expect("docs/scripts.md");
+    let (_, after) = text.split_once(heading).unwrap_or_else(|| panic!("no {heading}"));
+    let (_, block) = after.split_once("```toml\n").expect("a block");
+    block.split_once("```").expect("its end").0.into()
+}
+
+/// A queue with the rules of the documentation: the application sees its jobs, the database does not.
+fn bullmq(heading: &str, prefix: &str, more: &[&str]) {
+    let house = House::new(&documented(heading));
+    let args = [&["tests/node/bullmq.mjs", "--prefix", prefix, "--secret", MARKER], more].concat();
+    house.run(&node(), &args);
+    house.tap.assert_never_contains(MARKER);
+    house.upstream.assert_nothing_stored_contains(MARKER);
+    // One of them as it lies there: the envelope's magic, and a field that is not named in clear.
+    let job = format!("{prefix}:mail:order-7");
+    let mut raw = house.upstream.raw();
+    for (field, start) in [("data", &b"\xc1WX"[..]), ("returnvalue", b"\xc1WX"), ("name", b"custom")] {
+        assert!(raw.command(&[b"HGET", job.as_bytes(), field.as_bytes()]).bytes().starts_with(start), "{field}");
+    }
+    // The queue's own state is in clear, or the scripts could not work.
+    let key = format!("{prefix}:mail:completed");
+    assert!(house.upstream.raw().command(&[b"ZSCORE", key.as_bytes(), b"order-7"]).bytes() > vec![]);
+    assert!(!house.sidecar.stderr().contains("WARN"), "{}", house.sidecar.stderr());
+}
+
+#[test]
+fn bullmq_with_its_own_prefix() {
+    bullmq("### BullMQ with its own prefix", "bull", &[]);
+}
+
+#[test]
+fn bullmq_with_a_tag() {
+    bullmq("### BullMQ with a tag", "{bull}", &["--progress"]);
+}
+
+/// What is missing in a rule is said, and nothing is stored meanwhile.
+#[test]
+fn bullmq_is_refused_where_a_rule_does_not_suit() {
+    let told = output(&node(), &["tests/node/packs.mjs"]);
+    let body = told.lines().find_map(|line| line.strip_prefix("BullMQ\taddStandardJob\t")).expect("a script");
+    let body = bytes(body);
+    let good = documented("### BullMQ with its own prefix");
+    let cases = [
+        (good.replace("scope = \"rule\"", "scope = \"key\""), "its scope must be"),
+        (good.replace("scope = \"rule\"", "scope = \"tag\""), "must have a {tag}"),
+        (good.replace("\"data\",", "\"data\", \"opts\","), "it must have `fields`"),
+        (good.replace("\"bull:*:marker\",", ""), "end in marker"),
+        (good.replace("\"bull:*:lock\",", ""), "end in :lock"),
+        (good.replace("\"bull:*\"", "\"bull:*:[0-9]*\""), "whatever their ids"),
+        (good.replace("\"bull:*\"", "\"bull:*:order-*\""), "not all of its jobs"),
+    ];
+    for (rules, why) in cases {
+        let house = House::new(&rules);
+        let mut client = house.sidecar.connect();
+        let names = ["wait", "paused", "meta", "id", "completed", "delayed", "active", "events", "marker"];
+        let keys: Vec<String> = names.iter().map(|name| format!("bull:q:{name}")).collect();
+        // ["bull:q:", "", "name", 0]
+        let packed = b"\x94\xa7bull:q:\xa0\xa4name\x00";
+        let mut args: Vec<&[u8]> = vec![b"EVAL", &body, b"9"];
+        args.extend(keys.iter().map(|key| key.as_bytes()));
+        args.extend([&packed[..], MARKER.as_bytes(), b"\x80"]);
+        let reply = client.command(&args);
+        assert!(
+            matches!(&reply, Frame::Error(text) if text.contains("SCRIPT_REFUSED") && text.contains(why)),
+            "{why}: {reply:?}"
+        );
+        assert!(!format!("{reply:?}").contains(MARKER));
+        house.tap.assert_never_contains(MARKER);
+    }
+    // Another prefix in the arguments than in the keys.
+    let house = House::new(&good);
+    let mut client = house.sidecar.connect();
+    let mut args: Vec<&[u8]> = vec![b"EVAL", &body, b"9"];
+    let keys = ["wait", "paused", "meta", "id", "completed", "delayed", "active", "events", "marker"]
+        .map(|name| format!("open:q:{name}"));
+    args.extend(keys.iter().map(|key| key.as_bytes()));
+    args.extend([&b"\x94\xa7bull:q:\xa0\xa4name\x00"[..], MARKER.as_bytes(), b"\x80"]);
+    assert!(client.command(&args).is_error("WAXSEAL SCRIPT_REFUSED"));
     house.tap.assert_never_contains(MARKER);
 }

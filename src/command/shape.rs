@@ -17,6 +17,8 @@ pub enum Shape {
     TupleOrShorter(&'static [Shape]),
     /// One of the shape, or an array of it: LPOP without and with a count.
     OneOrEach(&'static Shape),
+    /// The shape if it is an array; anything else passes.
+    IfArray(&'static Shape),
     /// One of the shape, or an array that begins with it and goes on with what passes: GEOSEARCH
     /// without and with WITHDIST.
     Head(&'static Shape),
@@ -44,7 +46,9 @@ impl Shape {
             Self::Raw => false,
             Self::FieldName => field_names,
             Self::Value | Self::Member | Self::Fields | Self::Entry => true,
-            Self::Each(one) | Self::OneOrEach(one) | Self::Head(one) | Self::PerKey(one) => one.is_sealed(field_names),
+            Self::Each(one) | Self::OneOrEach(one) | Self::IfArray(one) | Self::Head(one) | Self::PerKey(one) => {
+                one.is_sealed(field_names)
+            }
             Self::Tuple(parts) | Self::TupleOrShorter(parts) | Self::Keyed(parts) => {
                 parts.iter().any(|part| part.is_sealed(field_names))
             }

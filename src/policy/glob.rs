@@ -116,6 +116,32 @@ impl Glob {
         }
     }
 
+    /// Whether some key that begins with `start` matches.
+    pub fn may_begin_with(&self, start: &[u8]) -> bool {
+        // The steps that may come next; a run may be left at any time.
+        let after_runs = |mut at: usize, reached: &mut Vec<bool>| {
+            reached[at] = true;
+            while self.steps.get(at) == Some(&Step::AnyRun) {
+                at += 1;
+                reached[at] = true;
+            }
+        };
+        let mut now = vec![false; self.steps.len() + 1];
+        after_runs(0, &mut now);
+        for byte in start {
+            let mut next = vec![false; self.steps.len() + 1];
+            for (at, step) in self.steps.iter().enumerate().filter(|(at, _)| now[*at]) {
+                match step {
+                    Step::AnyRun => after_runs(at, &mut next),
+                    one if one.takes(*byte) => after_runs(at + 1, &mut next),
+                    _ => {}
+                }
+            }
+            now = next;
+        }
+        now.contains(&true)
+    }
+
     /// A key that matches, for display; `None` if a class of the pattern takes no byte at all.
     pub fn example(&self) -> Option<Vec<u8>> {
         self.steps

@@ -202,3 +202,24 @@ impl Connection {
         line.trim_end().to_owned()
     }
 }
+
+/// What may follow is not known; what has come must fit.
+#[test]
+fn the_beginning_of_a_key_may_match() {
+    for (pattern, start, may) in [
+        ("*", "bull:q:", true),
+        ("bull:*", "bull:q:", true),
+        ("bull:*", "bull", true),
+        ("bull:q:order-*", "bull:q:", true),
+        ("bull:r:*", "bull:q:", false),
+        ("session:*", "bull:q:", false),
+        ("*:profile", "bull:q:", true),
+        ("b?ll:[pq]:x", "bull:q:", true),
+        ("b?ll:[^q]:x", "bull:q:", false),
+        ("bull:q", "bull:q:", false),
+        ("bull:q:", "bull:q:", true),
+        ("**a", "a", true),
+    ] {
+        assert_eq!(Glob::new(pattern.as_bytes()).may_begin_with(start.as_bytes()), may, "{pattern} {start}");
+    }
+}

@@ -9,6 +9,7 @@
 mod access;
 pub mod glob;
 mod limit;
+mod queues;
 mod refusal;
 pub mod rules;
 pub mod script;
@@ -82,11 +83,11 @@ impl<'a> Admitted<'a> {
         self.protected
     }
 
-    /// The row of a listed script, and the first of its keys that is under a rule.
-    pub fn listed_script(&self) -> Option<(&'static Script, &'a KeyHit)> {
+    /// The row of a listed script, and the key and rule under whose scope its values are.
+    pub fn listed_script(&self) -> Option<(&'static Script, KeyHit)> {
         match self.grant {
             Grant::Plain => None,
-            Grant::Listed { script, first } => self.hits.get(first).map(|hit| (script, hit)),
+            Grant::Listed { script, rule, key } => Some((script, KeyHit { position: key, rule: Some(rule) })),
         }
     }
 }

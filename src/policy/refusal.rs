@@ -39,6 +39,12 @@ pub enum Refusal {
         library: &'static str,
         rule: Arc<str>,
     },
+    /// A library's script works on names that no rule covers as it must.
+    LibraryRule {
+        library: &'static str,
+        rule: Option<Arc<str>>,
+        why: Box<str>,
+    },
     /// Its arguments depend on what is stored, which is not known while a transaction is put together.
     ScriptInTransaction {
         library: &'static str,
@@ -136,6 +142,13 @@ impl fmt::Display for Refusal {
                 "WAXSEAL SCRIPT_REFUSED this script of {library} computes with what its keys hold, and one of them is \
                  encrypted by rule '{rule}'. They hold no data of the application: exclude them with `except`"
             ),
+            Self::LibraryRule { library, rule, why } => {
+                write!(f, "WAXSEAL SCRIPT_REFUSED this script of {library} does not run as the rules are: {why}")?;
+                if let Some(rule) = rule {
+                    write!(f, " (rule '{rule}')")?;
+                }
+                f.write_str(". See docs/scripts.md for rules that suit it")
+            }
             Self::ScriptInTransaction { library } => write!(
                 f,
                 "WAXSEAL SCRIPT_REFUSED this script of {library} compares with an encrypted value, which has to be read \

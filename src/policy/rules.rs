@@ -146,6 +146,11 @@ impl RuleSet {
         channels.first(name, covers).map(|owner| &self.rules[owner])
     }
 
+    /// Whether a rule may cover some key that begins with `start`, by its patterns alone.
+    pub fn may_cover(&self, start: &[u8]) -> bool {
+        self.rules.iter().any(|rule| rule.keys.iter().any(|glob| glob.may_begin_with(start)))
+    }
+
     /// Whether there is no rule at all, that is: nothing is encrypted.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
@@ -193,7 +198,7 @@ impl Rule {
                 && self.json == other.json)
     }
 
-    fn field_patterns(&self) -> Option<&[Vec<u8>]> {
+    pub(super) fn field_patterns(&self) -> Option<&[Vec<u8>]> {
         self.fields.as_ref().map(|fields| &fields.patterns[..])
     }
 

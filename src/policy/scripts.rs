@@ -11,8 +11,8 @@ use crate::command::{Flags, Reason, Request, Spec};
 pub(super) enum Grant {
     /// No value of a protected key is in it.
     Plain,
-    /// A listed script; the first of its keys under a rule is `hits[first]`.
-    Listed { script: &'static Script, first: usize },
+    /// A listed script; its values are in the scope of this rule and of the key at this position.
+    Listed { script: &'static Script, rule: usize, key: usize },
 }
 
 /// Where the keys of EVAL and its like begin.
@@ -69,8 +69,11 @@ impl Policy {
         request: &Request<'_>,
         hits: &[KeyHit],
     ) -> Result<Grant, Refusal> {
-        let Some(first) = hits.iter().position(|hit| hit.rule.is_some()) else { return Ok(Grant::Plain) };
-        let rule = hits[first].rule.unwrap_or_default();
+        if let Keys::Queue(queue) = script.keys {
+            return self.admit_queue(script, queue, request, hits);
+        }
+        let protected = hits.iter().find_map(|hit| Some((hit.rule?, hit.position)));
+        let Some((rule, key)) = protected else { return Ok(Grant::Plain) };
         match script.keys {
             Keys::State => {
                 Err(Refusal::LibraryState { library: script.library, rule: self.rules.rules()[rule].id.clone() })
@@ -78,7 +81,7 @@ impl Policy {
             Keys::Values if hits.len() > 1 && !self.share_a_scope(request, hits) => {
                 Err(self.refused(spec, rule, Reason::MovesBetweenKeys))
             }
-            Keys::Values => Ok(Grant::Listed { script, first }),
+            _ => Ok(Grant::Listed { script, rule, key }),
         }
     }
 

@@ -29,8 +29,7 @@ impl Desk {
         let seq = self.sink.inner().queue.next_seq();
         lane.send(&self.owner, seq, Frames::One, |wire| {
             Transform::ask_for_stored(admitted, wire);
-            // The reply is looked at by the client's sink, never opened.
-            Ok::<_, Refusal>(ReplyPlan::Shaped(None, &crate::command::Shape::Raw))
+            Ok::<_, Refusal>(ReplyPlan::Step)
         })?;
         {
             let mut inner = self.sink.inner();

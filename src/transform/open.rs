@@ -122,6 +122,7 @@ impl Transform {
                 Ok(())
             }
             ReplyPlan::Document(plan) => self.open_document(plan, walk, proto, out),
+            ReplyPlan::Outcome(scope) => self.outcome(walk, scope, proto, out),
             ReplyPlan::Info => info::without_topology(walk, out).ok_or(OpenFailure::Shape),
             ReplyPlan::Exec(plans) => self.exec(walk, plans, proto, out),
         }

@@ -38,6 +38,8 @@ pub enum ReplyPlan {
     Step,
     /// JSON texts.
     Document(Box<DocumentPlan>),
+    /// How a job ended, with a field of its hash.
+    Outcome(Owned),
     /// INFO, whose topology the client must not follow.
     Info,
     /// COMMAND, answered from the table if the server has no answer.

@@ -2,13 +2,16 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::open::{Opened, pass};
 use super::plan::{Owned, ReplyPlan};
 use super::{Transform, Wire};
-use crate::command::{Args, Shape};
+use crate::command::Shape;
 use crate::crypto::{OVERHEAD, Place};
-use crate::policy::script::pack::{Arg, Script};
+use crate::policy::script::msgpack::{self, Element};
+use crate::policy::script::pack::{Arg, Reply, Script};
 use crate::policy::{Admitted, FIRST_KEY, KeyHit, Refusal};
-use crate::resp::{Token, Walker, encode};
+
+use crate::resp::{Proto, Token, Walker, encode};
 
 impl Transform {
     /// Asks for what a listed script will compare its argument with.
@@ -45,7 +48,8 @@ impl Transform {
         let args = admitted.request().args();
         let unclear = || Refusal::Unclear { command: admitted.request().spec().map_or("eval", |spec| spec.name) };
         let (script, hit) = admitted.listed_script().ok_or_else(unclear)?;
-        let owned = self.owned(args, hit).ok_or_else(unclear)?;
+        let rule = self.policy.rules.rules().get(hit.rule.unwrap_or(usize::MAX)).ok_or_else(unclear)?;
+        let owned = Owned::of(rule, args.get(hit.position).ok_or_else(unclear)?);
         // Admission has counted the keys, all of which are among the hits.
         let first_arg = FIRST_KEY + admitted.hits().len();
         out.reserve(admitted.request().bytes().len() + OVERHEAD);
@@ -53,32 +57,64 @@ impl Transform {
         for (index, arg) in args.iter().enumerate() {
             let place = (index + 1).checked_sub(first_arg).filter(|place| *place > 0);
             match place.and_then(|place| script.arg(place)) {
-                None => encode::bulk(out, arg),
+                None | Some(Arg::Progress) => encode::bulk(out, arg),
                 Some(Arg::Value) => self.write_place(&owned.value(None), arg, out)?,
                 Some(Arg::Token) => match self.envelope_of(arg, &owned.value(None), stored) {
                     Some(envelope) => encode::bulk(out, envelope),
                     // Made anew, it equals nothing that is stored: the script finds another's token.
                     None => self.write_place(&owned.value(None), arg, out)?,
                 },
+                Some(Arg::Field(field)) => self.write_field(&owned, field.as_bytes(), arg, out)?,
+                Some(Arg::FieldNamedBy(place)) => {
+                    let field = args.get(first_arg + place - 1).ok_or_else(unclear)?;
+                    self.write_field(&owned, field, arg, out)?;
+                }
+                Some(Arg::PackedFields) if arg.is_empty() => encode::bulk(out, arg),
+                Some(Arg::PackedFields) => encode::bulk(out, &self.packed_fields(&owned, arg)?.ok_or_else(unclear)?),
+                Some(Arg::Log) => match admitted.hits().get(1) {
+                    // In the scope of its own key, which is that of the others, as admission has seen.
+                    Some(KeyHit { rule: Some(_), .. }) => self.write_place(&owned.value(None), arg, out)?,
+                    _ => encode::bulk(out, arg),
+                },
             }
         }
         Ok(plan(script, owned))
     }
 
-    /// A bulk string: the envelope of a value.
-    fn write_place(&mut self, place: &Place<'_>, value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
-        if value.len() + OVERHEAD > self.max_bulk {
-            return Err(Refusal::TooLarge);
+    /// The value of a field, if the rule encrypts it.
+    fn write_field(&mut self, owned: &Owned, field: &[u8], value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
+        if owned.seals(field) {
+            return self.write_place(&owned.value(Some(field)), value, out);
         }
-        let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
-        encode::bulk_header(out, value.len() + OVERHEAD);
-        cipher.seal(place, value, out).map_err(|e| Refusal::Seal(e.to_string()))?;
-        out.extend_from_slice(b"\r\n");
+        encode::bulk(out, value);
         Ok(())
     }
 
-    fn owned(&self, args: Args<'_>, hit: &KeyHit) -> Option<Owned> {
-        Some(Owned::of(self.policy.rules.rules().get(hit.rule?)?, args.get(hit.position)?))
+    /// A msgpack array of fields and values in turn; `None` if it is anything else.
+    fn packed_fields(&mut self, owned: &Owned, packed: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(elements) = msgpack::array(packed).filter(|elements| elements.len() % 2 == 0) else { return Ok(None) };
+        let mut sealed = Vec::with_capacity(elements.len());
+        for pair in elements.chunks_exact(2) {
+            let Element::Text(field) = pair[0] else { return Ok(None) };
+            sealed.push(match pair[1] {
+                _ if !owned.seals(field) => None,
+                Element::Text(value) => Some(self.seal_value(&owned.value(Some(field)), value)?),
+                // A number would lie there in clear.
+                Element::Scalar(_) => return Ok(None),
+            });
+        }
+        let elements: Vec<Element<'_>> = elements
+            .chunks_exact(2)
+            .zip(&sealed)
+            .flat_map(|(pair, sealed)| [pair[0], sealed.as_ref().map_or(pair[1], |envelope| Element::Text(envelope))])
+            .collect();
+        Ok(msgpack::write_array(&elements))
+    }
+
+    /// A bulk string: the envelope of a value.
+    fn write_place(&mut self, place: &Place<'_>, value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
+        encode::bulk(out, &self.seal_value(place, value)?);
+        Ok(())
     }
 
     /// What is stored under one of the keys, if it is an envelope of this very token.
@@ -95,10 +131,33 @@ impl Transform {
     }
 }
 
+impl Transform {
+    /// A number, or how a job ended and the field that says with what.
+    pub(super) fn outcome(&mut self, walk: &mut Walker<'_>, owned: &Owned, proto: Proto, out: &mut BytesMut) -> Opened {
+        let mut ahead = walk.clone();
+        let (Some(Token::Array(2)), Some(Token::Integer(how))) = (ahead.next(), ahead.next()) else {
+            return pass(walk, out);
+        };
+        let field: &[u8] = match how {
+            1 => b"returnvalue",
+            2 => b"failedReason",
+            _ => return pass(walk, out),
+        };
+        if !owned.seals(field) {
+            return pass(walk, out);
+        }
+        encode::array_header(out, 2);
+        encode::int(out, how);
+        *walk = ahead;
+        self.value(walk, &owned.value(Some(field)), proto, out)
+    }
+}
+
 fn plan(script: &'static Script, owned: Owned) -> ReplyPlan {
     match &script.reply {
-        Shape::Raw => ReplyPlan::Raw,
-        shape => ReplyPlan::Shaped(Some(owned), shape),
+        Reply::Shaped(Shape::Raw) => ReplyPlan::Raw,
+        Reply::Shaped(shape) => ReplyPlan::Shaped(Some(owned), shape),
+        Reply::Outcome => ReplyPlan::Outcome(owned),
     }
 }
 

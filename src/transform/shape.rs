@@ -56,6 +56,10 @@ impl Transform {
                 _ => self.each(one, at, walk, proto, out),
             },
             (Shape::Named(parts), _) => self.named(parts, at, walk, proto, out),
+            (Shape::IfArray(one), _) => match walk.peek() {
+                Some(Token::Array(_)) => self.shape(one, at, walk, proto, out),
+                _ => pass(walk, out),
+            },
             (Shape::Head(one), _) => self.head(one, at, walk, proto, out),
             (Shape::Pairs(first, second), _) => {
                 let (pairs, layout) = pairs(walk, out)?;

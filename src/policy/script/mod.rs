@@ -18,6 +18,7 @@ mod call;
 mod expression;
 mod lex;
 mod library;
+pub mod msgpack;
 pub mod pack;
 mod parse;
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Rate limiters: their keys hold counters, with which the scripts compute. One of them, `reset`, deletes the
 //! keys that match a pattern, which stores nothing.
 
-use super::{Keys, Script};
+use super::{Keys, Reply, Script};
 use crate::command::Shape;
 
 const fn limiter(library: &'static str, name: &'static str, digest: &'static str) -> Script {
-    Script { library, name, digest, keys: Keys::State, args: &[], reply: Shape::Raw }
+    Script { library, name, digest, keys: Keys::State, args: &[], reply: Reply::Shaped(Shape::Raw) }
 }
 
 #[rustfmt::skip]

@@ -1,6 +1,6 @@
 //! Locks: a key holds a random token, and a script goes on only if it still does.
 
-use super::{Arg, Keys, Script};
+use super::{Arg, Keys, Reply, Script};
 use crate::command::Shape;
 
 /// The token is ARGV[1].
@@ -13,7 +13,7 @@ const fn lock(
     args: &'static [(usize, Arg)],
     digest: &'static str,
 ) -> Script {
-    Script { library, name, digest, keys: Keys::Values, args, reply: Shape::Raw }
+    Script { library, name, digest, keys: Keys::Values, args, reply: Reply::Shaped(Shape::Raw) }
 }
 
 #[rustfmt::skip]

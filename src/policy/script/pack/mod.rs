@@ -7,6 +7,7 @@
 //! of tokens; blanks, comments and the kind of quotes are left out of the comparison, because they are
 //! left out by Lua. Another version of a library with other tokens is another script.
 
+pub mod bullmq;
 mod limits;
 mod locks;
 mod sidekiq;
@@ -27,8 +28,7 @@ pub struct Script {
     pub keys: Keys,
     /// What is to be sealed: the place in ARGV, from 1, and what it is. All else is no value.
     pub args: &'static [(usize, Arg)],
-    /// What of the reply is opened.
-    pub reply: Shape,
+    pub reply: Reply,
 }
 
 /// What the keys of a script hold.
@@ -38,6 +38,34 @@ pub enum Keys {
     State,
     /// What the application stores and gets back. If there are several, they must be in one scope.
     Values,
+    /// A queue: some fields of its hashes are encrypted, all else is what the scripts work with.
+    Queue(Queue),
+}
+
+/// How a script says which queue it works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// Which of KEYS, from 1, begins with the queue's prefix; 0: none, and the script touches its KEYS only.
+    pub key: usize,
+    pub told: Told,
+}
+
+/// Where a script is told the prefix of the keys that it builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Unsaid,
+    /// In this place of ARGV.
+    Arg(usize),
+    /// The first element of the msgpack array in this place of ARGV.
+    Packed(usize),
+}
+
+/// What of the reply is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    Shaped(Shape),
+    /// A number, or 1 and the field `returnvalue`, or 2 and the field `failedReason`.
+    Outcome,
 }
 
 /// What an argument is.
@@ -47,6 +75,17 @@ pub enum Arg {
     Value,
     /// Compared with the values of the keys, and perhaps stored again.
     Token,
+    /// The value of this field of a hash.
+    Field(&'static str),
+    /// The value of the field that another argument names.
+    FieldNamedBy(usize),
+    /// A msgpack array of fields and values in turn.
+    PackedFields,
+    /// An element of the list KEYS[2].
+    Log,
+    /// The value of the field `data` of the stream KEYS[2] and of the field `progress` of a hash: cannot be
+    /// sealed for both.
+    Progress,
 }
 
 impl Script {
@@ -63,7 +102,7 @@ impl Script {
 
 /// All rows.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
-    [locks::ROWS, sidekiq::ROWS, limits::ROWS].into_iter().flatten()
+    [locks::ROWS, sidekiq::ROWS, limits::ROWS, bullmq::ROWS].into_iter().flatten()
 }
 
 /// The row of the script with this body.

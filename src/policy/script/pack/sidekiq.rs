@@ -1,11 +1,11 @@
 //! Sidekiq: jobs in lists, and in sorted sets until their time comes.
 
-use super::{Keys, Script};
+use super::{Keys, Reply, Script};
 use crate::command::Shape;
 
 /// Takes the job whose time has come out of a sorted set and returns it. ARGV[1] is a time.
 const fn pop(name: &'static str, digest: &'static str) -> Script {
-    Script { library: "Sidekiq", name, digest, keys: Keys::Values, args: &[], reply: Shape::Member }
+    Script { library: "Sidekiq", name, digest, keys: Keys::Values, args: &[], reply: Reply::Shaped(Shape::Member) }
 }
 
 pub(super) const ROWS: &[Script] = &[
