@@ -278,3 +278,22 @@ fn without_rules_all_scripts_pass() {
     assert_eq!(eval(&mut client, "return redis.call('SET', 'any' .. 'thing', 1)", &[], &[]), Frame::ok());
     assert!(contains(&upstream.raw().run("KEYS *").items()[0].clone().bytes(), b"anything"));
 }
+
+/// Whether a key is there and how long it lives is no secret and no value: a script may ask that of any key.
+#[test]
+fn scripts_may_delete_and_expire_undeclared_keys() {
+    let house = House::new();
+    let mut client = house.sidecar.connect();
+    for key in ["session:a", "session:b"] {
+        assert_eq!(client.command(&[b"SET", key.as_bytes(), &secret(key)]), Frame::ok());
+    }
+    let script = "for _, name in ipairs(ARGV) do redis.call('EXPIRE', 'session:' .. name, 100) end
+        return {redis.call('TTL', 'session:a'), redis.call('DEL', 'session:' .. ARGV[2]), redis.call('TYPE', ARGV[3])}";
+    let reply = eval(&mut client, script, &["open:a"], &["a", "b", "session:a"]).items();
+    assert_eq!(reply, [Frame::Integer(100), Frame::Integer(1), Frame::Simple("string".into())]);
+    assert_eq!(client.run("GET session:b"), Frame::Null);
+    assert_eq!(client.run("GET session:a"), Frame::Bulk(secret("session:a")));
+    let stores = "redis.call('DEL', ARGV[1]) return redis.call('SET', ARGV[1], ARGV[2])";
+    assert!(eval(&mut client, stores, &[], &["session:c", MARKER]).is_error("WAXSEAL SCRIPT_REFUSED"));
+    house.tap.assert_never_contains(MARKER);
+}

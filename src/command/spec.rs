@@ -110,6 +110,9 @@ impl Flags {
     pub const SCRIPT: u32 = 1 << 9;
     /// Holds subcommands and does nothing itself (`COMMAND` excepted).
     pub const CONTAINER: u32 = 1 << 10;
+    /// Concerns keys as a whole: whether they are there, their type, their time to live. No argument and
+    /// no part of the reply is of what a key holds.
+    pub const WHOLE_KEY: u32 = 1 << 11;
 
     pub(super) const fn new(bits: u32) -> Self {
         Self(bits)

@@ -35,6 +35,7 @@ pub(super) const PUBSUB: u32 = Flags::PUBSUB;
 pub(super) const NOSCRIPT: u32 = Flags::NOSCRIPT;
 pub(super) const NOAUTH: u32 = Flags::NOAUTH;
 pub(super) const RUNS: u32 = Flags::SCRIPT;
+pub(super) const WHOLE: u32 = Flags::WHOLE_KEY;
 
 /// What happens on a key under a rule: the last three columns.
 #[derive(Clone, Copy)]

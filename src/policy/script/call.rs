@@ -47,6 +47,10 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     if spec.lane != Lane::Shared || NOT_IN_SCRIPTS.iter().any(|flag| spec.flags.has(*flag)) {
         return Err(Why::NotInScripts);
     }
+    if spec.flags.has(Flags::WHOLE_KEY) {
+        // On whatever key: neither stores nor shows anything of what it holds.
+        return Ok(());
+    }
     let open_ended = values.last() == Some(&Value::Results);
     if !places_are_certain(spec, open_ended) {
         return Err(Why::Places);

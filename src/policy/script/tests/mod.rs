@@ -187,6 +187,37 @@ fn more_that_is_proven() {
     }
 }
 
+/// What neither stores nor shows anything of a key's content may name any key, as Celery's and RQ's scripts do.
+#[test]
+fn keys_as_a_whole() {
+    for script in [
+        "for _, key in ipairs({KEYS[1], KEYS[2]}) do redis.call('EXPIRE', key, ARGV[1]) end",
+        "if redis.call('EXISTS', ARGV[1] .. 'x') == 0 then redis.call('DEL', ARGV[2] .. 'x') end",
+        "redis.call('DEL', unpack(ARGV))",
+        "redis.call('unlink', KEYS[1], 'session:1')",
+        "return {redis.call('TTL', 'session:1'), redis.call('TYPE', ARGV[1])}",
+    ] {
+        proven(script);
+    }
+    refused(Why::Keys, &["redis.call('DEL', unpack(KEYS))"]);
+    refused(Why::Key, &["redis.call('DEL', ARGV[1]) redis.call('SET', ARGV[1], 'x')"]);
+}
+
+/// A row has the flag only if nothing on it is sealed or opened.
+#[test]
+fn rows_of_keys_as_a_whole_carry_no_value() {
+    use crate::command::{Flags, Reply, Values, Verdict, table};
+    let rows: Vec<_> = table().iter().filter(|row| row.flags.has(Flags::WHOLE_KEY)).collect();
+    assert!(rows.len() > 10);
+    for row in rows {
+        assert!(
+            matches!((row.verdict, row.values, row.reply), (Verdict::Pass, Values::None, Reply::Raw)),
+            "{}",
+            row.name
+        );
+    }
+}
+
 #[test]
 fn channels_are_told() {
     let found = analyse(b"redis.call('PUBLISH', 'session:room', ARGV[1])").unwrap();
