@@ -15,7 +15,7 @@ demo: ## build, start a TLS Redis and Waxseal in front of it, show a value read 
 	cargo build --release
 	target/release/waxseal demo
 
-test: setup ## all tests, with real clients (redis-py, hiredis, ioredis, node-redis, the redis crate)
+test: setup ## all tests, with real clients (redis-py, hiredis, ioredis, node-redis, the redis crate) and applications
 	@scripts/run-tests.sh
 
 setup: ## what the tests need: redis-server, the Python and Node clients
