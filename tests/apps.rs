@@ -33,13 +33,8 @@ struct App<'a> {
 
 impl App<'_> {
     fn passes(self) {
-        let rules = rules(self.heading);
         let upstream = Upstream::start();
-        let sidecar = Sidecar::start_with(&upstream, |settings| {
-            settings.rules.clear();
-            settings.trust_scripts = false;
-            settings.more.clone_from(&rules);
-        });
+        let sidecar = self.sidecar(&upstream);
         let tap = Tap::on(&upstream);
         let (marker, own) = (marker_forms(), forms_of(&self.run(sidecar.port)));
         let forms = [marker, own].concat();
@@ -76,6 +71,15 @@ impl App<'_> {
         let is_seen = |form: &Vec<u8>| contains(&seen, &as_monitor_shows(form));
         assert!(marker_forms().iter().any(is_seen), "the search does not find the marker");
         assert!(own.iter().all(is_seen), "the search does not find what the application says");
+    }
+
+    /// With the rules of its heading.
+    fn sidecar(&self, upstream: &Upstream) -> Sidecar {
+        Sidecar::start_with(upstream, |settings| {
+            settings.rules.clear();
+            settings.trust_scripts = false;
+            settings.more = rules(self.heading);
+        })
     }
 
     fn run(&self, port: u16) -> String {
@@ -246,4 +250,14 @@ fn express_with_connect_redis() {
 #[test]
 fn keyv() {
     App { program: node(), args: &["tests/node/apps/keyv_app.mjs"], heading: "Keyv", ..App::default() }.passes();
+}
+
+/// Its own keys are under no rule.
+#[test]
+fn bullmq_beside_rules() {
+    let app = App { program: node(), args: &["tests/node/apps/bullmq_app.mjs"], heading: "BullMQ", ..App::default() };
+    let upstream = Upstream::start();
+    let sidecar = app.sidecar(&upstream);
+    app.run(sidecar.port);
+    assert!(stored(&mut upstream.raw()).iter().any(|(key, _)| key.starts_with("bull:letters:")));
 }

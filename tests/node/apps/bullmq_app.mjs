@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { FlowProducer, Queue, QueueEvents, UnrecoverableError, Worker } from "bullmq";
-import IORedis from "ioredis";
 import { PATIENCE, REDIS_URL, secret, waitUntil } from "./common.mjs";
 
-const connection = new IORedis(REDIS_URL, { maxRetriesPerRequest: null });
+// BullMQ makes and ends its own connections from these settings, as its guide has it.
+const { hostname: host, port } = new URL(REDIS_URL);
+const connection = { host, port: Number(port) };
 const queue = new Queue("letters", { connection });
-const events = new QueueEvents("letters", { connection: connection.duplicate() });
+const events = new QueueEvents("letters", { connection });
 const flow = new FlowProducer({ connection });
 await events.waitUntilReady();
 
@@ -21,7 +22,7 @@ const worker = new Worker("letters", async (job) => {
   await job.updateProgress({ at: secret("half") });
   await job.log(secret("log"));
   return { text: `${job.data.text} and back` };
-}, { connection: connection.duplicate(), concurrency: 2 });
+}, { connection, concurrency: 2 });
 worker.on("error", (error) => { console.error(error); process.exit(1); });
 
 const done = (job) => job.waitUntilFinished(events, PATIENCE);
@@ -72,4 +73,3 @@ assert.deepEqual([counts.failed, counts.paused + counts.waiting], [1, 1]);
 
 await worker.close();
 await Promise.all([queue.close(), events.close(), flow.close()]);
-connection.disconnect();
