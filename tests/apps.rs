@@ -223,7 +223,7 @@ fn rq() {
     .passes();
 }
 
-const DJANGO: App<'_> = App { program: PYTHON, args: &[], heading: "Django", clear: &["counter:"], shown: &[] };
+const DJANGO: App<'_> = App { program: PYTHON, args: &[], heading: "Django", clear: &[], shown: &[] };
 
 #[test]
 fn django_with_sessions_in_the_cache() {
