@@ -74,9 +74,20 @@ impl Policy {
         }
         let protected = hits.iter().find_map(|hit| Some((hit.rule?, hit.position)));
         let Some((rule, key)) = protected else { return Ok(Grant::Plain) };
+        let state =
+            |rule: usize| Refusal::LibraryState { library: script.library, rule: self.rules.rules()[rule].id.clone() };
         match script.keys {
-            Keys::State => {
-                Err(Refusal::LibraryState { library: script.library, rule: self.rules.rules()[rule].id.clone() })
+            Keys::State => Err(state(rule)),
+            Keys::Only(place) => {
+                let other = |hit: &&KeyHit| hit.position != FIRST_KEY + place - 1;
+                match hits.iter().filter(other).find_map(|hit| hit.rule) {
+                    Some(rule) => Err(state(rule)),
+                    // Where the names of fields are sealed, a script's would be in clear.
+                    None if self.rules.rules()[rule].deterministic.field_names && script.has_fields() => {
+                        Err(self.refused(spec, rule, Reason::Script))
+                    }
+                    None => Ok(Grant::Listed { script, rule, key }),
+                }
             }
             Keys::Values if hits.len() > 1 && !self.share_a_scope(request, hits) => {
                 Err(self.refused(spec, rule, Reason::MovesBetweenKeys))

@@ -66,9 +66,17 @@ impl Transform {
         if !scope.field_names {
             return Ok(Bytes::copy_from_slice(field));
         }
+        self.seal_member(&scope.field_name(), field)
+    }
+
+    /// One member or name for itself: the same must give the same bytes, or the server could not find it again.
+    fn seal_member(&mut self, place: &Place<'_>, member: &[u8]) -> Result<Bytes, Refusal> {
+        if member.len() + OVERHEAD > self.max_bulk {
+            return Err(Refusal::TooLarge);
+        }
         let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
-        let mut sealed = BytesMut::with_capacity(field.len() + OVERHEAD);
-        cipher.seal_deterministic(&scope.field_name(), field, &mut sealed).map_err(|e| Refusal::Seal(e.to_string()))?;
+        let mut sealed = BytesMut::with_capacity(member.len() + OVERHEAD);
+        cipher.seal_deterministic(place, member, &mut sealed).map_err(|e| Refusal::Seal(e.to_string()))?;
         Ok(sealed.freeze())
     }
 

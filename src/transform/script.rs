@@ -4,9 +4,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::open::{Opened, pass};
 use super::plan::{Owned, ReplyPlan};
+use super::seal::MAX_SEALED_ARGS;
 use super::{Transform, Wire};
 use crate::command::Shape;
-use crate::crypto::{OVERHEAD, Place};
+use crate::crypto::{OVERHEAD, Place, Purpose};
 use crate::policy::script::msgpack::{self, Element};
 use crate::policy::script::pack::{Arg, Reply, Script};
 use crate::policy::{Admitted, FIRST_KEY, KeyHit, Refusal};
@@ -48,6 +49,9 @@ impl Transform {
         let args = admitted.request().args();
         let unclear = || Refusal::Unclear { command: admitted.request().spec().map_or("eval", |spec| spec.name) };
         let (script, hit) = admitted.listed_script().ok_or_else(unclear)?;
+        if args.len() > MAX_SEALED_ARGS {
+            return Err(Refusal::TooManyValues);
+        }
         let rule = self.policy.rules.rules().get(hit.rule.unwrap_or(usize::MAX)).ok_or_else(unclear)?;
         let owned = Owned::of(rule, args.get(hit.position).ok_or_else(unclear)?);
         // Admission has counted the keys, all of which are among the hits.
@@ -55,10 +59,14 @@ impl Transform {
         out.reserve(admitted.request().bytes().len() + OVERHEAD);
         encode::array_header(out, args.len());
         for (index, arg) in args.iter().enumerate() {
+            let field = args.get(index.saturating_sub(1)).unwrap_or_default();
             let place = (index + 1).checked_sub(first_arg).filter(|place| *place > 0);
             match place.and_then(|place| script.arg(place)) {
                 None | Some(Arg::Progress) => encode::bulk(out, arg),
                 Some(Arg::Value) => self.write_place(&owned.value(None), arg, out)?,
+                Some(Arg::Member) => self.write_place(&owned.member(), arg, out)?,
+                Some(Arg::Pairs) if owned.seals(field) => self.write_place(&owned.value(Some(field)), arg, out)?,
+                Some(Arg::Pairs) => encode::bulk(out, arg),
                 Some(Arg::Token) => match self.envelope_of(arg, &owned.value(None), stored) {
                     Some(envelope) => encode::bulk(out, envelope),
                     // Made anew, it equals nothing that is stored: the script finds another's token.
@@ -113,7 +121,11 @@ impl Transform {
 
     /// A bulk string: the envelope of a value.
     fn write_place(&mut self, place: &Place<'_>, value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
-        encode::bulk(out, &self.seal_value(place, value)?);
+        let sealed = match place.purpose {
+            Purpose::Member => self.seal_member(place, value)?,
+            _ => self.seal_value(place, value)?,
+        };
+        encode::bulk(out, &sealed);
         Ok(())
     }
 

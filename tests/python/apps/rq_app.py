@@ -10,6 +10,7 @@ from common import MARKER, PATIENCE, REDIS_URL, expect, search_for, secret, wait
 from redis import Redis
 from rq import Queue, Repeat, Retry
 from rq.command import send_shutdown_command
+from rq.exceptions import DuplicateJobError
 from rq.job import Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
 from rq.worker import Worker
@@ -70,7 +71,15 @@ def main():
     expect(finished.count, 12)
 
     soon = queue.enqueue_in(timedelta(seconds=1), echo, secret("soon"), result_ttl=KEEP)
-    unique = queue.enqueue(echo, secret("unique"), job_id="unique", result_ttl=KEEP)
+    unique = queue.enqueue(echo, secret("unique"), job_id="unique", unique=True, result_ttl=KEEP)
+    try:
+        queue.enqueue(echo, secret("twice"), job_id="unique", unique=True)
+        raise AssertionError("the same job twice")
+    except DuplicateJobError:
+        pass
+    emptied = Queue("emptied", connection=connection)
+    thrown_away = emptied.enqueue(echo, secret("thrown away"))
+    expect((emptied.empty(), len(emptied), Job.exists(thrown_away.id, connection)), (1, 0, False))
     repeated = queue.enqueue(echo, secret("repeated"), repeat=Repeat(times=1, interval=1), result_ttl=KEEP)
     expect(ScheduledJobRegistry(queue=queue).get_job_ids(), [soon.id])
     process = subprocess.Popen(

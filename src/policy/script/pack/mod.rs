@@ -11,6 +11,7 @@ pub mod bullmq;
 mod limits;
 mod locks;
 mod sidekiq;
+mod tasks;
 
 use aws_lc_rs::digest;
 
@@ -40,6 +41,8 @@ pub enum Keys {
     Values,
     /// A queue: some fields of its hashes are encrypted, all else is what the scripts work with.
     Queue(Queue),
+    /// KEYS[n], from 1, what the application stores; the others what the script computes with.
+    Only(usize),
 }
 
 /// How a script says which queue it works on.
@@ -86,6 +89,10 @@ pub enum Arg {
     /// The value of the field `data` of the stream KEYS[2] and of the field `progress` of a hash: cannot be
     /// sealed for both.
     Progress,
+    /// Stored as a member of a sorted set.
+    Member,
+    /// The first of the fields and values of a hash, which follow in turn.
+    Pairs,
 }
 
 impl Script {
@@ -94,15 +101,24 @@ impl Script {
         self.args.iter().any(|(_, arg)| *arg == Arg::Token)
     }
 
-    /// What is the argument at this place of ARGV, from 1?
+    /// Does it name fields of a hash?
+    pub fn has_fields(&self) -> bool {
+        self.args.iter().any(|(_, arg)| *arg == Arg::Pairs)
+    }
+
+    /// What is sealed of the argument at this place of ARGV, from 1? Of [`Arg::Pairs`] the values.
     pub fn arg(&self, place: usize) -> Option<Arg> {
-        self.args.iter().find(|(at, _)| *at == place).map(|(_, arg)| *arg)
+        let is_at = |(at, arg): &&(usize, Arg)| match arg {
+            Arg::Pairs => place > *at && (place - at) % 2 == 1,
+            _ => place == *at,
+        };
+        self.args.iter().find(is_at).map(|(_, arg)| *arg)
     }
 }
 
 /// All rows.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
-    [locks::ROWS, sidekiq::ROWS, limits::ROWS, bullmq::ROWS].into_iter().flatten()
+    [locks::ROWS, sidekiq::ROWS, tasks::ROWS, limits::ROWS, bullmq::ROWS].into_iter().flatten()
 }
 
 /// The row of the script with this body.
