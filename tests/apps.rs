@@ -205,7 +205,6 @@ fn rq() {
         args: &["tests/python/apps/rq_app.py"],
         heading: "RQ",
         clear: &["rq:queue:", "rq:worker:", "rq:scheduler-lock:"],
-        ..App::default()
     }
     .passes();
 }
