@@ -16,6 +16,7 @@ mod spec;
 mod table;
 #[cfg(test)]
 mod tests;
+mod treatment;
 
 pub use docs::render as render_docs;
 pub use grammar::{Effect, Form, Grammar, GrammarError, Word};
@@ -24,7 +25,6 @@ pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
 pub use reason::Reason;
 pub use request::{Args, Request};
 pub use shape::Shape;
-pub use spec::{
-    Access, Change, Computed, Document, FieldNames, Flags, Keys, Lane, Reply, Spec, Values, Verdict, When, check_arity,
-};
+pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};
 pub use table::{Group, find, groups, table};
+pub use treatment::{Change, Computed, Document, FieldNames, Reply, Values, Verdict, When};

@@ -4,6 +4,7 @@
 //! Inputs: sockets. Outputs: bytes to clients and lanes, in order.
 //! Must never: send upstream what the transform room has not sealed; let one client hold another up.
 
+mod arrivals;
 mod attach;
 mod conn;
 mod desk;

@@ -13,10 +13,7 @@ use bytes::{Bytes, BytesMut};
 use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
 use crate::resp::{Proto, encode};
-use crate::transform::{
-    Confirmation, Invalidation, Message, PushKind, ReplyPlan, confirmed_channel, push_kind, stored_values,
-};
-use crate::upstream::{Downstream, Failure};
+use crate::transform::{Confirmation, Invalidation, PushKind, confirmed_channel, push_kind};
 
 /// The process's count of buffered bytes is brought up to date in steps of this.
 const ACCOUNT_STEP: usize = 64 * 1024;
@@ -72,7 +69,7 @@ pub(super) struct Inner {
     /// When CLIENT PAUSE has the client looked at again.
     pub alarm: Option<Instant>,
     /// Replies to requests before this one are not wanted any more: they were answered here.
-    given_up: u64,
+    pub given_up: u64,
     /// MONITOR was sent and not answered yet.
     pub starting_monitor: bool,
     /// What the next request has asked the server itself.
@@ -111,7 +108,7 @@ pub(super) struct Unblocking {
 pub(super) struct Sink {
     pub info: Arc<ClientInfo>,
     inner: RefCell<Inner>,
-    worker: Rc<Worker>,
+    pub worker: Rc<Worker>,
 }
 
 impl Sink {
@@ -197,7 +194,7 @@ impl Sink {
     }
 
     /// The request `seq` has its answer. What hung on it?
-    fn note_answered(&self, inner: &mut Inner, seq: u64) {
+    pub(super) fn note_answered(&self, inner: &mut Inner, seq: u64) {
         if inner.blocked == Some(seq) {
             inner.blocked = None;
             inner.disturbed |= self.info.unblocked();
@@ -216,7 +213,7 @@ impl Sink {
         inner.accounted = 0;
     }
 
-    fn settle(&self, inner: &mut Inner) {
+    pub(super) fn settle(&self, inner: &mut Inner) {
         let output = inner.queue.buffered();
         let buffered = output + inner.queue.held() + inner.input;
         let bounds = &self.worker.shared.bounds;
@@ -240,7 +237,7 @@ impl Sink {
         }
     }
 
-    fn taken(&self, mut inner: RefMut<'_, Inner>, outcome: Result<(), OutOfOrder>) {
+    pub(super) fn taken(&self, mut inner: RefMut<'_, Inner>, outcome: Result<(), OutOfOrder>) {
         if outcome.is_err() {
             tracing::error!(target: "waxseal::server", "a reply came out of order; the client is cut");
             inner.end_with(End::Order);
@@ -263,14 +260,14 @@ impl Inner {
     }
 
     /// Something is about to be written for the client. From here on it has time to take it.
-    fn start_clock(&mut self) {
+    pub fn start_clock(&mut self) {
         if self.queue.buffered() == 0 {
             self.drained = Instant::now();
         }
     }
 
     /// What CLIENT TRACKING tells, if this client or another for it has asked. `true` if that is what it is.
-    fn take_invalidation(&mut self, frame: &[u8], is_target: bool) -> bool {
+    pub fn take_invalidation(&mut self, frame: &[u8], is_target: bool) -> bool {
         let resp3 = self.session.proto == Proto::Resp3;
         let on = self.session.tracking.on.as_mut();
         match Invalidation::parse(frame) {
@@ -296,7 +293,7 @@ impl Inner {
 
     /// A reply to SUBSCRIBE or its like: what is subscribed now?
     /// `true` if it was such a reply.
-    fn note_subscription(&mut self, seq: u64, frame: &[u8], last: bool) -> bool {
+    pub fn note_subscription(&mut self, seq: u64, frame: &[u8], last: bool) -> bool {
         let Some(asked) = self.subscribing.front().filter(|asked| asked.seq == seq) else { return false };
         if let (PushKind::Confirmation(kind), Some(channel)) = (push_kind(frame), confirmed_channel(frame)) {
             use Confirmation::{PSubscribe, SSubscribe, Subscribe};
@@ -315,155 +312,10 @@ impl Inner {
         true
     }
 
-    fn end_subscribing(&mut self, seq: u64) {
+    pub fn end_subscribing(&mut self, seq: u64) {
         if self.subscribing.front().is_some_and(|asked| asked.seq == seq) {
             self.subscribing.pop_front();
             self.session.subscriptions.in_flight -= 1;
         }
     }
-}
-
-impl Downstream for Sink {
-    fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool) {
-        let mut guard = self.inner.borrow_mut();
-        let inner = &mut *guard;
-        if inner.end.is_some() {
-            return;
-        }
-        if seq < inner.given_up {
-            return;
-        }
-        inner.start_clock();
-        if self.worker.draining() && inner.blocked == Some(seq) && is_null(frame) && inner.queue.waiting() == 1 {
-            // It was not the client's time that was over: it is to ask again, somewhere else.
-            inner.end_with(End::Drain);
-            return self.taken(guard, Ok(()));
-        }
-        if last {
-            self.note_answered(inner, seq);
-        }
-        if inner.note_subscription(seq, frame, last) {
-            self.info.confirm(&inner.session);
-        }
-        if std::mem::take(&mut inner.starting_monitor) && frame.first() == Some(&b'-') {
-            inner.session.monitoring = false;
-            self.info.confirm(&inner.session);
-        }
-        if inner.session.tracking.settle(seq, frame.first() == Some(&b'+')) {
-            self.info.confirm(&inner.session);
-        }
-        if matches!(inner.question, Question::Asked(asked) if asked == seq) {
-            inner.question = Question::Answered(stored_values(frame));
-            let outcome = inner.queue.fill(seq, last, |_| {});
-            return self.taken(guard, outcome);
-        }
-        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
-            let refused = frame.first() == Some(&b'-');
-            if let Some(unblocking) = inner.unblocking.pop_front().filter(|_| refused) {
-                unblocking.target.order(|orders| orders.unblock = Some(unblocking.how));
-                let outcome = inner.queue.fill(seq, true, |out| encode::int(out, 1));
-                return self.taken(guard, outcome);
-            }
-        }
-        if plan.is_broken_by(frame) {
-            if frame.first() == Some(&b'-') {
-                // The reason is worth telling before the end.
-                let _ = inner.queue.fill(seq, last, |out| out.extend_from_slice(frame));
-            }
-            tracing::error!(target: "waxseal::server", "the upstream did not take a transaction; the client is cut");
-            inner.end_with(End::Upstream);
-            return self.taken(guard, Ok(()));
-        }
-        if plan.may_select() {
-            inner.session.selecting = false;
-            if let Some(db) = plan.selected(frame) {
-                inner.session.db = db;
-                self.info.confirm(&inner.session);
-            }
-        }
-        let proto = inner.session.proto;
-        let outcome = inner.queue.fill(seq, last, |out| {
-            self.worker.transform.borrow_mut().open(plan, frame, proto, out);
-        });
-        self.taken(guard, outcome);
-    }
-
-    fn piece(&self, seq: u64, bytes: &[u8], last: bool) {
-        let mut inner = self.inner.borrow_mut();
-        if inner.end.is_some() || seq < inner.given_up {
-            return;
-        }
-        inner.start_clock();
-        if last {
-            self.note_answered(&mut inner, seq);
-        }
-        let outcome = inner.queue.fill(seq, last, |out| out.extend_from_slice(bytes));
-        self.taken(inner, outcome);
-    }
-
-    fn push(&self, frame: &[u8]) {
-        let mut guard = self.inner.borrow_mut();
-        let inner = &mut *guard;
-        if inner.end.is_some() {
-            return;
-        }
-        let proto = inner.session.proto;
-        inner.start_clock();
-        match Message::parse(frame) {
-            Some(message) if inner.session.subscriptions.want(&message) => {
-                inner.queue.push(|out| self.worker.transform.borrow_mut().open_message(&message, proto, out));
-            }
-            None if inner.session.monitoring && frame.first() == Some(&b'+') => {
-                inner.queue.push(|out| out.extend_from_slice(frame));
-            }
-            None if inner.take_invalidation(frame, self.info.is_target()) => self.info.confirm(&inner.session),
-            _ => {
-                tracing::warn!(target: "waxseal::server", "the upstream sent a message that the client had not asked for; it was dropped")
-            }
-        }
-        self.taken(guard, Ok(()));
-    }
-
-    fn failed(&self, seq: u64, failure: &Failure) {
-        let mut inner = self.inner.borrow_mut();
-        if inner.end.is_some() || seq < inner.given_up {
-            return;
-        }
-        inner.start_clock();
-        inner.end_subscribing(seq);
-        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
-            inner.unblocking.pop_front();
-        }
-        self.note_answered(&mut inner, seq);
-        inner.session.selecting = false;
-        inner.session.tracking.settle(seq, false);
-        inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
-        let outcome = match failure {
-            Failure::Unsent(why) if matches!(inner.question, Question::Asked(asked) if asked == seq) => {
-                inner.question = Question::Answered(Err(why.to_string()));
-                inner.queue.fill(seq, true, |_| {})
-            }
-            Failure::Unsent(why) => inner.queue.fill(seq, true, |out| encode::error(out, why.to_string())),
-            Failure::Unknown => {
-                // Redis's own death would look like this to the client, and clients know what to do then.
-                inner.end_with(End::Upstream);
-                Ok(())
-            }
-        };
-        self.taken(inner, outcome);
-    }
-
-    fn lost(&self) {
-        let mut inner = self.inner.borrow_mut();
-        if inner.session.holds_lane() {
-            inner.end_with(End::Upstream);
-        }
-        if let Some(waker) = &inner.waker {
-            waker.wake_by_ref();
-        }
-    }
-}
-
-fn is_null(frame: &[u8]) -> bool {
-    matches!(frame, b"*-1\r\n" | b"$-1\r\n" | b"_\r\n")
 }

@@ -1,0 +1,225 @@
+//! The columns of THE TABLE that say what happens to a command on a key under a rule.
+//!
+//! Job: name which arguments are sealed, what of the reply is opened, and whether the command runs at all.
+//! In: nothing; these are constants. Out: the types of a row's last columns.
+//! Must never: hold an argument.
+
+use super::{Grammar, Reason, Shape};
+
+/// Which arguments are values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    None,
+    /// One, of the key at 1.
+    At(u8),
+    /// After each key its value: MSET.
+    KeyPairs,
+    /// Fields and values in turn, from the first field: HSET.
+    FieldPairs {
+        from: u8,
+    },
+    /// One value of one field: HSETNX.
+    FieldValue {
+        field: u8,
+        value: u8,
+    },
+    /// Fields and values in turn, from where the grammar says: XADD, HSETEX.
+    PairsAtStart,
+    /// The second of each pair, the first of which begin here: ARMSET.
+    SecondsFrom(u8),
+    /// Keys and values in turn from 2 to where the grammar says: MSETEX.
+    KeyPairsToStart,
+    /// Members from one position to another, or to the end if that is 0.
+    Members {
+        from: u8,
+        to: u8,
+    },
+    /// All arguments from here on: ARSET.
+    From(u8),
+    /// Elements of a list, likewise: LPUSH, LSET.
+    Elements {
+        from: u8,
+        to: u8,
+    },
+    /// The last of each group of `size`, from where the grammar says: ZADD, GEOADD.
+    GroupedMembers {
+        size: u8,
+    },
+    /// One, where the grammar says: GEOSEARCH FROMMEMBER.
+    MemberAtStart,
+    /// All arguments from here on, of which only a keyed hash leaves: PFADD.
+    Hashed {
+        from: u8,
+    },
+    /// One message to a channel: PUBLISH.
+    Message {
+        channel: u8,
+        value: u8,
+    },
+}
+
+/// Which arguments are names of hash fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldNames {
+    None,
+    /// One: HGET.
+    At(u8),
+    /// Every `step`th, from a position to the end: HDEL, HSET.
+    From {
+        from: u8,
+        step: u8,
+    },
+    /// The same from where the grammar says: HGETEX, HSETEX.
+    FromStart {
+        step: u8,
+    },
+}
+
+/// What of the reply is to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing.
+    Raw,
+    /// This shape.
+    Shaped(Shape),
+    /// One shape if the option that the grammar marks is there, another if not.
+    Optional { marked: Shape, plain: Shape },
+    /// An array with a value or null for each key: MGET.
+    ValuePerKey,
+    /// A bulk string or null of one field: HGET.
+    FieldValue { field: u8 },
+    /// An array with a value or null for each field of the request: HMGET.
+    ValuePerField { from: u8 },
+    /// The same for the fields from where the grammar says: HGETEX.
+    ValuePerFieldAtStart,
+    /// Values alone: asked as HGETALL, because a value opens only with its field.
+    FieldMapValues,
+    /// The whole value is asked for, and this is worked out here: STRLEN, GETRANGE.
+    Computed(Computed),
+    /// INFO: the replication section is rewritten.
+    Info,
+}
+
+/// What is worked out on a value that was read and opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Computed {
+    /// STRLEN.
+    Length,
+    /// HSTRLEN.
+    FieldLength,
+    /// GETRANGE, SUBSTR.
+    Range,
+    /// GETBIT.
+    Bit,
+    /// BITCOUNT.
+    BitCount,
+    /// BITPOS.
+    BitPosition,
+    /// BITFIELD_RO.
+    BitFields,
+}
+
+impl Computed {
+    /// Is the value that of a hash field, named at 2? Else it is the key's.
+    #[must_use]
+    pub const fn of_a_field(self) -> bool {
+        matches!(self, Self::FieldLength)
+    }
+}
+
+/// How a command changes one value: it is read and opened, changed here, sealed, and written if it is
+/// still the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// APPEND.
+    Append,
+    /// SETRANGE.
+    SetRange,
+    /// INCR, DECR: by one, up or down.
+    Step(i64),
+    /// INCRBY, DECRBY: by the argument at 2, up or down.
+    By { negative: bool },
+    /// INCRBYFLOAT.
+    ByFloat,
+    /// HINCRBY.
+    FieldBy,
+    /// HINCRBYFLOAT.
+    FieldByFloat,
+    /// SETBIT.
+    Bit,
+    /// BITFIELD.
+    BitFields,
+}
+
+impl Change {
+    /// Is the value that of a hash field, named at 2? Else it is the key's.
+    #[must_use]
+    pub const fn of_a_field(self) -> bool {
+        matches!(self, Self::FieldBy | Self::FieldByFloat)
+    }
+}
+
+/// What happens on a key under a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Touches no value; passes as it came.
+    Pass,
+    /// Values are sealed and opened, if the grammar admits the request.
+    Seal(Grammar),
+    /// The same, but only where all keys live under one derived key; else values would have to be
+    /// sealed anew on their way from one to the other.
+    Together(Grammar),
+    /// Carried out here, in more than one step.
+    Emulate(Change),
+    /// Like `Together` if the rule is such that it can work, else refused.
+    Only { when: When, grammar: Grammar, reason: Reason },
+    /// Carries JSON: what stands at the paths of the rule is sealed and opened. Refused without such paths.
+    Document(Document),
+    /// Refused.
+    Refuse(Reason),
+}
+
+impl Verdict {
+    /// By what a request that is sealed or opened must be understood.
+    #[must_use]
+    pub const fn grammar(self) -> Option<Grammar> {
+        match self {
+            Self::Seal(grammar) | Self::Together(grammar) | Self::Only { grammar, .. } => Some(grammar),
+            Self::Pass | Self::Emulate(_) | Self::Document(_) | Self::Refuse(_) => None,
+        }
+    }
+}
+
+/// What a command asks of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// A scope that several keys can share.
+    WideScope,
+    /// That equal list elements have equal ciphertexts.
+    ListElements,
+}
+
+/// What a command does with a JSON document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// A key, a path, a value, then NX or XX: JSON.SET.
+    Set,
+    /// The same without options, and an object is merged into what is there: JSON.MERGE.
+    Merge,
+    /// Keys, paths and values in turn: JSON.MSET.
+    SetEach,
+    /// A key, a path to an array, then new elements from this position: JSON.ARRAPPEND.
+    Elements { from: u8 },
+    /// A key, options and paths: JSON.GET.
+    Get,
+    /// Keys and a path: JSON.MGET.
+    GetEach,
+    /// A key, a path to an array, a position: JSON.ARRPOP.
+    Pop,
+    /// A key, a path and so many arguments after it. Removes what is there, encrypted or not: JSON.DEL.
+    Remove,
+    /// The same, with so many arguments after the path. Looks at what is there itself, not below: JSON.TYPE.
+    Here { after: u8 },
+    /// The same, and looks at what lies below, too: JSON.ARRINDEX.
+    Deep { after: u8 },
+}

@@ -1,0 +1,150 @@
+//! What arrives for a client over its lane: replies, messages, failures.
+
+use super::sink::{End, Question, Sink};
+use crate::resp::encode;
+use crate::transform::{Message, ReplyPlan, stored_values};
+use crate::upstream::{Downstream, Failure};
+
+impl Downstream for Sink {
+    fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if inner.end.is_some() {
+            return;
+        }
+        if seq < inner.given_up {
+            return;
+        }
+        inner.start_clock();
+        if self.worker.draining() && inner.blocked == Some(seq) && is_null(frame) && inner.queue.waiting() == 1 {
+            // It was not the client's time that was over: it is to ask again, somewhere else.
+            inner.end_with(End::Drain);
+            return self.taken(guard, Ok(()));
+        }
+        if last {
+            self.note_answered(inner, seq);
+        }
+        if inner.note_subscription(seq, frame, last) {
+            self.info.confirm(&inner.session);
+        }
+        if std::mem::take(&mut inner.starting_monitor) && frame.first() == Some(&b'-') {
+            inner.session.monitoring = false;
+            self.info.confirm(&inner.session);
+        }
+        if inner.session.tracking.settle(seq, frame.first() == Some(&b'+')) {
+            self.info.confirm(&inner.session);
+        }
+        if matches!(inner.question, Question::Asked(asked) if asked == seq) {
+            inner.question = Question::Answered(stored_values(frame));
+            let outcome = inner.queue.fill(seq, last, |_| {});
+            return self.taken(guard, outcome);
+        }
+        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
+            let refused = frame.first() == Some(&b'-');
+            if let Some(unblocking) = inner.unblocking.pop_front().filter(|_| refused) {
+                unblocking.target.order(|orders| orders.unblock = Some(unblocking.how));
+                let outcome = inner.queue.fill(seq, true, |out| encode::int(out, 1));
+                return self.taken(guard, outcome);
+            }
+        }
+        if plan.is_broken_by(frame) {
+            if frame.first() == Some(&b'-') {
+                // The reason is worth telling before the end.
+                let _ = inner.queue.fill(seq, last, |out| out.extend_from_slice(frame));
+            }
+            tracing::error!(target: "waxseal::server", "the upstream did not take a transaction; the client is cut");
+            inner.end_with(End::Upstream);
+            return self.taken(guard, Ok(()));
+        }
+        if plan.may_select() {
+            inner.session.selecting = false;
+            if let Some(db) = plan.selected(frame) {
+                inner.session.db = db;
+                self.info.confirm(&inner.session);
+            }
+        }
+        let proto = inner.session.proto;
+        let outcome = inner.queue.fill(seq, last, |out| {
+            self.worker.transform.borrow_mut().open(plan, frame, proto, out);
+        });
+        self.taken(guard, outcome);
+    }
+
+    fn piece(&self, seq: u64, bytes: &[u8], last: bool) {
+        let mut inner = self.inner();
+        if inner.end.is_some() || seq < inner.given_up {
+            return;
+        }
+        inner.start_clock();
+        if last {
+            self.note_answered(&mut inner, seq);
+        }
+        let outcome = inner.queue.fill(seq, last, |out| out.extend_from_slice(bytes));
+        self.taken(inner, outcome);
+    }
+
+    fn push(&self, frame: &[u8]) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if inner.end.is_some() {
+            return;
+        }
+        let proto = inner.session.proto;
+        inner.start_clock();
+        match Message::parse(frame) {
+            Some(message) if inner.session.subscriptions.want(&message) => {
+                inner.queue.push(|out| self.worker.transform.borrow_mut().open_message(&message, proto, out));
+            }
+            None if inner.session.monitoring && frame.first() == Some(&b'+') => {
+                inner.queue.push(|out| out.extend_from_slice(frame));
+            }
+            None if inner.take_invalidation(frame, self.info.is_target()) => self.info.confirm(&inner.session),
+            _ => {
+                tracing::warn!(target: "waxseal::server", "the upstream sent a message that the client had not asked for; it was dropped")
+            }
+        }
+        self.taken(guard, Ok(()));
+    }
+
+    fn failed(&self, seq: u64, failure: &Failure) {
+        let mut inner = self.inner();
+        if inner.end.is_some() || seq < inner.given_up {
+            return;
+        }
+        inner.start_clock();
+        inner.end_subscribing(seq);
+        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
+            inner.unblocking.pop_front();
+        }
+        self.note_answered(&mut inner, seq);
+        inner.session.selecting = false;
+        inner.session.tracking.settle(seq, false);
+        inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
+        let outcome = match failure {
+            Failure::Unsent(why) if matches!(inner.question, Question::Asked(asked) if asked == seq) => {
+                inner.question = Question::Answered(Err(why.to_string()));
+                inner.queue.fill(seq, true, |_| {})
+            }
+            Failure::Unsent(why) => inner.queue.fill(seq, true, |out| encode::error(out, why.to_string())),
+            Failure::Unknown => {
+                // Redis's own death would look like this to the client, and clients know what to do then.
+                inner.end_with(End::Upstream);
+                Ok(())
+            }
+        };
+        self.taken(inner, outcome);
+    }
+
+    fn lost(&self) {
+        let mut inner = self.inner();
+        if inner.session.holds_lane() {
+            inner.end_with(End::Upstream);
+        }
+        drop(inner);
+        self.wake();
+    }
+}
+
+fn is_null(frame: &[u8]) -> bool {
+    matches!(frame, b"*-1\r\n" | b"$-1\r\n" | b"_\r\n")
+}
