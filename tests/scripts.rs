@@ -264,6 +264,31 @@ fn on_ciphertext() {
     tap.assert_never_contains(MARKER);
 }
 
+/// A function is called by its name, so the operator says of which it is known what they touch.
+#[test]
+fn named_functions_run_on_keys_of_no_rule() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.trust_scripts = false;
+        settings.more = "[scripts]\nfunctions = ['store', 'STORE_TWO']\n".into();
+    });
+    let code = b"#!lua name=lib\n\
+        local function store(keys, args) return redis.call('SET', keys[1], args[1]) end\n\
+        redis.register_function('store', store)\n\
+        redis.register_function('store_two', store)\n\
+        redis.register_function('store_three', store)";
+    let mut client = sidecar.connect();
+    assert_eq!(client.command(&[b"FUNCTION", b"LOAD", code]), Frame::bulk("lib"));
+    for name in ["store", "Store_Two"] {
+        assert_eq!(client.run(&format!("FCALL {name} 1 open:a v")), Frame::ok(), "{name}");
+        assert!(client.run(&format!("FCALL {name} 1 session:a v")).is_error("WAXSEAL COMMAND_REFUSED"), "{name}");
+        assert!(client.run(&format!("FCALL {name} 2 open:a session:a v")).is_error("WAXSEAL COMMAND_REFUSED"));
+    }
+    assert!(client.run("FCALL store_three 1 open:a v").is_error("WAXSEAL SCRIPT_REFUSED"));
+    assert!(client.run("FCALL nobody 1 open:a v").is_error("WAXSEAL SCRIPT_REFUSED"));
+    assert_eq!(client.run("GET session:a"), Frame::Null);
+}
+
 /// With no rule scripts are nobody's business here.
 #[test]
 fn without_rules_all_scripts_pass() {

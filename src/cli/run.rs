@@ -137,6 +137,7 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
             UndeclaredKeys::Refuse => Scripts::Refuse,
             UndeclaredKeys::Trust => Scripts::Trust,
         },
+        functions: config.scripts.functions.iter().map(|name| name.to_ascii_lowercase().into_bytes()).collect(),
         library: Library::default(),
     };
     let upstream = &config.upstream;

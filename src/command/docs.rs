@@ -35,8 +35,8 @@ is one whose arguments cannot be understood. Where scripts are trusted, an unlis
 only if one of its arguments could be a key under a rule.
 
 A script or function may build the name of a key that it does not declare, so as soon as there is any
-rule only those scripts run that are proven to touch none but the keys they declare, and no function,
-unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
+rule only those scripts run that are proven to touch none but the keys they declare, and those functions
+that `[scripts] functions` names, unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
 SORT with a pattern after BY or GET and queries of a search index read keys that their arguments do not
 name, and are refused likewise: as soon as there is any rule.
 

@@ -32,7 +32,24 @@ pub(super) fn scripts(sources: &mut Sources<'_>) -> Scripts {
              it in clear",
         );
     }
-    Scripts { undeclared_keys: set.map_or(UndeclaredKeys::Refuse, |set| set.value) }
+    Scripts {
+        undeclared_keys: set.map_or(UndeclaredKeys::Refuse, |set| set.value),
+        functions: functions(sources).unwrap_or_default(),
+    }
+}
+
+fn functions(sources: &mut Sources<'_>) -> Option<Vec<String>> {
+    let set = sources.list("scripts", "functions")?;
+    // As Redis names them.
+    let is_name = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !set.value.iter().all(is_name) {
+        sources.fault(
+            &set.place,
+            "is not a list of names of functions",
+            "name each function by letters, digits and underscores",
+        );
+    }
+    Some(set.value)
 }
 
 pub(super) fn limits(sources: &mut Sources<'_>) -> Limits {

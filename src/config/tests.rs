@@ -175,7 +175,7 @@ fn no_fault_ever_shows_what_a_setting_holds() {
         ("upstream", &["insecure"]),
         ("keyring", &["file", "env"]),
         ("access", &["read_only", "monitor"]),
-        ("scripts", &["undeclared_keys"]),
+        ("scripts", &["undeclared_keys", "functions"]),
         ("limits", &["max_clients", "client_window", "client_output", "output_stall", "buffers"]),
         ("limits", &["max_bulk", "transactions", "blocking", "subscriptions", "dedicated"]),
         ("limits.per_connection", &["algorithm", "limit", "window", "burst"]),

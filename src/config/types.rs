@@ -153,9 +153,11 @@ pub struct Access {
 }
 
 /// `[scripts]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scripts {
     pub undeclared_keys: UndeclaredKeys,
+    /// Functions of which the operator says that they touch declared keys only.
+    pub functions: Vec<String>,
 }
 
 /// What to do with a script that could touch keys it does not declare.

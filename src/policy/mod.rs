@@ -20,6 +20,8 @@ pub use limit::{Limiter, RateLimited, TokenBucket};
 pub use refusal::{JsonFault, Refusal};
 pub use scripts::FIRST_KEY;
 
+use std::collections::HashSet;
+
 use crate::command::{
     Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Reason, Request, Spec, Verdict, When,
 };
@@ -38,6 +40,8 @@ pub struct Policy {
     pub rules: RuleSet,
     pub access: Access,
     pub scripts: Scripts,
+    /// In lower case, the functions of which the operator says that they touch declared keys only.
+    pub functions: HashSet<Vec<u8>>,
     /// The scripts that were seen.
     pub library: Library,
 }

@@ -123,7 +123,7 @@ impl fmt::Display for Refusal {
             Self::HiddenKeys { command, unproven: None } => write!(
                 f,
                 "WAXSEAL SCRIPT_REFUSED {} could touch encrypted keys that it does not declare. \
-                 Set [scripts] undeclared_keys = \"trust\" if all your functions use declared keys only",
+                 Name it in [scripts] functions if it uses declared keys only",
                 upper(command)
             ),
             Self::HiddenChannel { command, rule } => write!(

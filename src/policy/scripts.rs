@@ -40,7 +40,7 @@ impl Policy {
                 self.library.forget();
                 return Ok(Grant::Plain);
             }
-            _ => return self.admit_function(spec, hits),
+            _ => return self.admit_function(spec, request, hits),
         };
         if let Some(script) = known.row {
             return self.admit_listed(spec, script, request, hits);
@@ -52,12 +52,14 @@ impl Policy {
         }
     }
 
-    /// The code of a function is not seen.
-    fn admit_function(&self, spec: &'static Spec, hits: &[KeyHit]) -> Result<Grant, Refusal> {
+    /// A function is called by a name, behind which its code can be replaced at any time by whoever reaches the
+    /// database: what was read when it was loaded would prove nothing. The operator's word counts.
+    fn admit_function(&self, spec: &'static Spec, request: &Request<'_>, hits: &[KeyHit]) -> Result<Grant, Refusal> {
+        let name = request.args().get(1).unwrap_or_default().to_ascii_lowercase();
         match hits.iter().find_map(|hit| hit.rule) {
             _ if !spec.flags.has(Flags::SCRIPT) => Ok(Grant::Plain),
             Some(rule) => Err(self.refused(spec, rule, Reason::Script)),
-            None if self.scripts == Scripts::Trust => Ok(Grant::Plain),
+            None if self.scripts == Scripts::Trust || self.functions.contains(&name) => Ok(Grant::Plain),
             None => Err(Refusal::HiddenKeys { command: spec.name, unproven: None }),
         }
     }

@@ -2,6 +2,7 @@
 
 mod options;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -35,6 +36,7 @@ pub(super) fn transform_of(source: RuleSource, keyring: Arc<Keyring>) -> Transfo
         rules: RuleSet::new(vec![source]),
         access: Access { read_only: false, monitor: true },
         scripts: Scripts::Refuse,
+        functions: HashSet::new(),
         library: Library::default(),
     };
     Transform::new(Arc::new(policy), Some(Cipher::new(keyring)), 512 * 1024 * 1024)
