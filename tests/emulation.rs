@@ -337,6 +337,24 @@ fn a_change_costs_two_commands_and_a_reading_one() {
     }
 }
 
+#[test]
+fn a_rule_may_refuse_what_computes() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.rules.clear();
+        settings.more = "[[encrypt]]\nid = 'all'\nkeys = ['*']\nfields = ['secret']\nemulate = false\n".into();
+    });
+    let mut client = sidecar.connect();
+    client.run("SET k 1");
+    for line in ["INCR k", "APPEND k x", "STRLEN k", "GETRANGE k 0 0", "HINCRBY h secret 1", "HSTRLEN h secret"] {
+        assert!(client.run(line).is_error("WAXSEAL COMMAND_REFUSED"), "{line}");
+    }
+    // A field that is in clear is the database's own affair.
+    assert_eq!(client.run("HINCRBY h open 2"), Frame::Integer(2));
+    assert_eq!(client.run("HSTRLEN h open"), Frame::Integer(1));
+    assert_eq!(client.run("GET k"), Frame::bulk("1"));
+}
+
 fn encrypt_everything(settings: &mut support::sidecar::Settings) {
     settings.rules.clear();
     settings.more = "[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\n".into();

@@ -103,6 +103,7 @@ pub(crate) fn rule_set(rules: &[EncryptRule]) -> RuleSet {
                     config::Scope::Tag => Scope::Tag,
                     config::Scope::Rule => Scope::Rule,
                 },
+                refuses_computing: rule.refuses_computing,
                 scripts: match rule.scripts {
                     config::RuleScripts::Refuse => ScriptMode::Refuse,
                     config::RuleScripts::Ciphertext => ScriptMode::Ciphertext,

@@ -76,6 +76,12 @@ impl Spec {
         }
     }
 
+    /// Whether it computes on an encrypted value, which is done here in the server's place.
+    #[must_use]
+    pub fn is_emulated(&self) -> bool {
+        matches!(self.verdict, Verdict::Emulate(_)) || matches!(self.reply, Reply::Computed(_))
+    }
+
     /// Whether this row only holds subcommands.
     #[must_use]
     pub fn is_container(&self) -> bool {

@@ -11,7 +11,8 @@ use crate::command::SealedPaths;
 
 const SECTION: &str = "encrypt";
 const VARIABLE: &str = "WAXSEAL_ENCRYPT";
-const SETTINGS: [&str; 9] = ["id", "keys", "except", "scope", "channels", "fields", "deterministic", "json", "scripts"];
+const SETTINGS: [&str; 10] =
+    ["id", "keys", "except", "scope", "channels", "fields", "deterministic", "json", "scripts", "emulate"];
 const SCOPES: [(&str, Scope); 3] = [("key", Scope::Key), ("tag", Scope::Tag), ("rule", Scope::Rule)];
 const SCRIPTS: [(&str, RuleScripts); 2] = [("refuse", RuleScripts::Refuse), ("ciphertext", RuleScripts::Ciphertext)];
 
@@ -114,12 +115,21 @@ fn from_table(sources: &mut Sources<'_>, number: usize, mut table: Table) -> Enc
             RuleScripts::Refuse
         }),
     };
+    let refuses_computing = match table.remove("emulate") {
+        None => false,
+        Some(Value::Boolean(emulate)) => !emulate,
+        Some(_) => {
+            sources.fault(format!("{place} emulate"), "is not understood", "set it to true or false");
+            false
+        }
+    };
     for name in table.keys() {
         let mend = suggestion(name, SETTINGS.into_iter())
             .unwrap_or_else(|| format!("remove it; a rule has {}", join(SETTINGS.into_iter())));
         sources.fault(format!("{place} {name}"), "is not a setting", mend);
     }
-    EncryptRule { id, keys: keys.unwrap_or_default(), except, scope, channels, fields, deterministic, json, scripts }
+    let keys = keys.unwrap_or_default();
+    EncryptRule { id, keys, except, scope, channels, fields, deterministic, json, scripts, refuses_computing }
 }
 
 fn patterns_of(rule: &EncryptRule) -> usize {

@@ -119,6 +119,8 @@ pub struct EncryptRule {
     /// What to encrypt in JSON documents; none: JSON commands are refused.
     pub json: Option<SealedPaths>,
     pub scripts: RuleScripts,
+    /// `emulate = false`: what computes on an encrypted value is refused.
+    pub refuses_computing: bool,
 }
 
 /// What is encrypted so that equal plaintexts look equal, beside the members of sets.

@@ -153,6 +153,12 @@ impl Policy {
             {
                 return Err(refused(rule, Reason::MovesBetweenKeys));
             }
+            (_, Some(rule)) if rule.refuses_computing && spec.is_emulated() => {
+                let field = request.args().get(2).filter(|_| spec.computes_on_a_field());
+                if field.is_none_or(|field| rule.seals_field(field)) {
+                    return Err(refused(rule, Reason::ComputesOnValue));
+                }
+            }
             (Verdict::Document(_), Some(_)) => self.check_documents(spec, &scratch.hits)?,
             _ => {}
         }

@@ -60,6 +60,8 @@ pub struct RuleSource {
     /// What to seal in JSON documents.
     pub json: Option<SealedPaths>,
     pub scripts: ScriptMode,
+    /// `emulate = false`: what computes on a sealed value is refused.
+    pub refuses_computing: bool,
 }
 
 /// A rule ready for matching.
@@ -76,6 +78,7 @@ pub struct Rule {
     /// What is sealed in JSON documents; none: they are refused.
     pub json: Option<Arc<SealedPaths>>,
     pub scripts: ScriptMode,
+    pub refuses_computing: bool,
     keys: Box<[Glob]>,
     except: PatternIndex,
     /// Whether it names its channels apart, so that `except` does not concern them.
@@ -117,6 +120,7 @@ impl RuleSet {
                 scope: source.scope,
                 json: source.json.map(Arc::new),
                 scripts: source.scripts,
+                refuses_computing: source.refuses_computing,
                 keys: source.keys.iter().map(|key| Glob::new(key)).collect(),
                 fields: source.fields.map(|patterns| Arc::new(Fields::new(patterns))),
                 deterministic: source.deterministic,
