@@ -27,6 +27,11 @@ const UNORDERED: [&str; 15] = [
 /// Commands that tell how much time is left, which goes on between the two sides.
 const LEFT: [&str; 4] = ["TTL", "PTTL", "HTTL", "HPTTL"];
 
+/// Commands that tell when something ends: what was given as so many seconds from now may end a second later on the other
+/// side. Points in time that a program gives are beyond this one.
+const WHEN: [&str; 2] = ["EXPIRETIME", "HEXPIRETIME"];
+const SOON: i64 = 5_000_000_000;
+
 /// Both sides: how to connect to each.
 pub struct Sides<'a> {
     pub bare: &'a dyn Fn() -> Raw,
@@ -186,7 +191,8 @@ fn comparable(command: &str, frame: Frame, queued: &[&str]) -> Frame {
             Frame::Error(text[..known.unwrap_or(text.len())].to_owned())
         }
         frame if UNORDERED.contains(&command) => canonical(&frame),
-        frame if LEFT.contains(&command) => without_time(frame),
+        frame if LEFT.contains(&command) => without_time(frame, i64::MAX),
+        frame if WHEN.contains(&command) => without_time(frame, SOON),
         frame => settled(frame),
     }
 }
@@ -203,10 +209,10 @@ fn canonical(frame: &Frame) -> Frame {
     Frame::Simple(texts.join(" "))
 }
 
-fn without_time(frame: Frame) -> Frame {
+fn without_time(frame: Frame, before: i64) -> Frame {
     match frame {
-        Frame::Integer(left) if left > 0 => Frame::Integer(1),
-        Frame::Array(items) => Frame::Array(items.into_iter().map(without_time).collect()),
+        Frame::Integer(time) if (1..before).contains(&time) => Frame::Integer(1),
+        Frame::Array(items) => Frame::Array(items.into_iter().map(|item| without_time(item, before)).collect()),
         other => other,
     }
 }
