@@ -11,16 +11,12 @@ use support::{Frame, MARKER, Sidecar, Tap, Upstream};
 /// Commands per protocol.
 const STEPS: usize = 6000;
 
-/// A small generator (splitmix64): the same seed, the same program.
+/// The same seed, the same program.
 struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % below as u64).unwrap()
+        support::random::below(&mut self.0, below)
     }
 
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {

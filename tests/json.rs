@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use support::random::below;
 use support::{Frame, MARKER, Raw, Sidecar, Tap, Upstream, contains};
 
 const PATHS: &str = r#"["$.ssn", "$.card.number", "$.notes[*]", "$.people[*].name"]"#;
@@ -317,18 +318,9 @@ const PROGRAM: &[&str] = &[
     "TYPE K",
 ];
 
-/// A small generator (splitmix64): the same seed, the same program.
-fn roll(state: &mut u64, below: usize) -> usize {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    usize::try_from((z ^ (z >> 31)) % below as u64).expect("below a usize")
-}
-
 fn value(seed: &mut u64) -> Value {
-    let n = roll(seed, 1000);
-    match roll(seed, 6) {
+    let n = below(seed, 1000);
+    match below(seed, 6) {
         0 => json!(n),
         1 => Value::Null,
         2 => json!(true),
@@ -340,18 +332,18 @@ fn value(seed: &mut u64) -> Value {
 
 fn fill(template: &str, seed: &mut u64) -> Vec<String> {
     let mut word = |word: &str| match word {
-        "K" => format!("doc:{}", roll(seed, 3)),
+        "K" => format!("doc:{}", below(seed, 3)),
         "V" => value(seed).to_string(),
         "P" => json!({"name": value(seed), "id": 1}).to_string(),
         "_" => " ".to_owned(),
         "W" => json!({
-            "ssn": value(seed), "age": roll(seed, 50), "title": "clear", "tags": [1, 2, 3],
+            "ssn": value(seed), "age": below(seed, 50), "title": "clear", "tags": [1, 2, 3],
             "card": {"number": value(seed), "holder": "clear"}, "notes": [value(seed), value(seed)],
             "people": [{"name": value(seed), "id": 1}, {"id": 2}],
         })
         .to_string(),
-        "N" => roll(seed, 3).to_string(),
-        word => word.replace("[N", &format!("[{}", roll(seed, 3))),
+        "N" => below(seed, 3).to_string(),
+        word => word.replace("[N", &format!("[{}", below(seed, 3))),
     };
     template.split(' ').map(&mut word).collect()
 }
@@ -377,7 +369,7 @@ fn the_replies_are_those_of_a_bare_server() {
     println!("WAXSEAL_DIFFERENTIAL_SEED={seed}");
     let (mut ours, mut theirs, mut state) = (house.sidecar.connect(), bare.raw(), seed);
     for step in 0..1500 {
-        let line = fill(PROGRAM[roll(&mut state, PROGRAM.len())], &mut state);
+        let line = fill(PROGRAM[below(&mut state, PROGRAM.len())], &mut state);
         let args: Vec<&str> = line.iter().map(String::as_str).collect();
         let (got, wanted) = (parsed(ask(&mut ours, &args)), parsed(ask(&mut theirs, &args)));
         assert_eq!(got, wanted, "step {step} of seed {seed}: {args:?}");

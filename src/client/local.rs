@@ -10,6 +10,7 @@ use super::info::ClientInfo;
 use super::registry::Registry;
 use super::session::{Replies, Session};
 use crate::command::{Args, Spec};
+use crate::policy::Refusal;
 use crate::resp::{Proto, encode};
 
 /// Reported until a connection has told what the server is.
@@ -50,7 +51,7 @@ pub enum Answer {
 
 /// Redis's own words.
 pub fn wrong_arity(command: &str) -> String {
-    format!("ERR wrong number of arguments for '{command}' command")
+    Refusal::wrong_arity(command).to_string()
 }
 
 /// Answers one command of lane `Local`, SELECT excepted. Its arity has been checked.

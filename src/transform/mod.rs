@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::crypto::{Cipher, OVERHEAD, Place};
+use crate::crypto::{Cipher, OVERHEAD, Place, Purpose};
 use crate::policy::{Policy, Refusal};
 use open::OpenFailure;
 
@@ -66,28 +66,21 @@ impl Transform {
         if !scope.field_names {
             return Ok(Bytes::copy_from_slice(field));
         }
-        self.seal_member(&scope.field_name(), field)
+        self.seal_value(&scope.field_name(), field)
     }
 
-    /// One member or name for itself: the same must give the same bytes, or the server could not find it again.
-    fn seal_member(&mut self, place: &Place<'_>, member: &[u8]) -> Result<Bytes, Refusal> {
-        if member.len() + OVERHEAD > self.max_bulk {
-            return Err(Refusal::TooLarge);
-        }
-        let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
-        let mut sealed = BytesMut::with_capacity(member.len() + OVERHEAD);
-        cipher.seal_deterministic(place, member, &mut sealed).map_err(|e| Refusal::Seal(e.to_string()))?;
-        Ok(sealed.freeze())
-    }
-
-    /// One value for itself, sealed in random mode.
+    /// One value for itself: a member or a name always in the same way, or the server could not find it again.
     fn seal_value(&mut self, place: &Place<'_>, value: &[u8]) -> Result<Bytes, Refusal> {
         if value.len() + OVERHEAD > self.max_bulk {
             return Err(Refusal::TooLarge);
         }
         let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
         let mut sealed = BytesMut::with_capacity(value.len() + OVERHEAD);
-        cipher.seal(place, value, &mut sealed).map_err(|e| Refusal::Seal(e.to_string()))?;
+        match place.purpose {
+            Purpose::Member | Purpose::FieldName => cipher.seal_deterministic(place, value, &mut sealed),
+            _ => cipher.seal(place, value, &mut sealed),
+        }
+        .map_err(|e| Refusal::Seal(e.to_string()))?;
         Ok(sealed.freeze())
     }
 }

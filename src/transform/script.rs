@@ -7,7 +7,7 @@ use super::plan::{Owned, ReplyPlan};
 use super::seal::MAX_SEALED_ARGS;
 use super::{Transform, Wire};
 use crate::command::Shape;
-use crate::crypto::{OVERHEAD, Place, Purpose};
+use crate::crypto::{OVERHEAD, Place};
 use crate::policy::script::msgpack::{self, Element};
 use crate::policy::script::pack::{Arg, Reply, Script};
 use crate::policy::{Admitted, FIRST_KEY, KeyHit, Refusal};
@@ -121,11 +121,7 @@ impl Transform {
 
     /// A bulk string: the envelope of a value.
     fn write_place(&mut self, place: &Place<'_>, value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
-        let sealed = match place.purpose {
-            Purpose::Member => self.seal_member(place, value)?,
-            _ => self.seal_value(place, value)?,
-        };
-        encode::bulk(out, &sealed);
+        encode::bulk(out, &self.seal_value(place, value)?);
         Ok(())
     }
 

@@ -63,7 +63,7 @@ impl Transform {
             }
             Verdict::Seal(grammar) | Verdict::Together(grammar) | Verdict::Only { grammar, .. } => {
                 if !check_arity(spec, request.args().len()) {
-                    return Err(wrong_arity(spec));
+                    return Err(Refusal::wrong_arity(spec.name));
                 }
                 let seals_names = self.seals_field_names(admitted);
                 if spec.only_names_fields() && !seals_names {
@@ -80,7 +80,7 @@ impl Transform {
             }
             // Carried out in steps, by whoever asked for them first; there is no one request that does it.
             Verdict::Emulate(_) => Err(Refusal::InTransaction { command: spec.name }),
-            Verdict::Document(_) if !check_arity(spec, request.args().len()) => Err(wrong_arity(spec)),
+            Verdict::Document(_) if !check_arity(spec, request.args().len()) => Err(Refusal::wrong_arity(spec.name)),
             Verdict::Document(what) => self.seal_document(spec, *what, admitted, out),
             // Refused on admission already; said again because this is the last gate.
             Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
@@ -111,7 +111,7 @@ impl Transform {
         let args = request.args();
         if matches!(spec.reply, Reply::FieldMapValues) {
             // The values alone do not say to which field each belongs, and the field is authenticated.
-            let key = args.get(1).ok_or_else(|| wrong_arity(spec))?;
+            let key = args.get(1).ok_or_else(|| Refusal::wrong_arity(spec.name))?;
             encode::command(out, &[b"HGETALL", key]);
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl Transform {
         index: usize,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        let arg = admitted.request().args().get(index).ok_or_else(|| wrong_arity(spec))?;
+        let arg = admitted.request().args().get(index).ok_or_else(|| Refusal::wrong_arity(spec.name))?;
         match place_of(spec, form, admitted, &self.policy.rules, index)? {
             Some(place) => self.write_value(&place, arg, out),
             None => {
@@ -235,13 +235,9 @@ impl Transform {
 fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<Form, Refusal> {
     grammar.check(args).map_err(|e| match e {
         GrammarError::ComparesValue => Refusal::ComparesValue { command: spec.name },
-        GrammarError::WrongArity => wrong_arity(spec),
+        GrammarError::WrongArity => Refusal::wrong_arity(spec.name),
         GrammarError::Syntax | GrammarError::NotAnInteger => Refusal::Redis(format!("ERR {e}")),
     })
-}
-
-fn wrong_arity(spec: &Spec) -> Refusal {
-    Refusal::wrong_arity(spec.name)
 }
 
 fn copy(bytes: &[u8]) -> Bytes {

@@ -3,6 +3,7 @@
 use waxseal::command::{Verdict, find};
 
 use super::MARKER;
+use super::support::random;
 use super::templates::{EVERYWHERE, TRANSACTIONS};
 
 /// So many keys, fields and members that commands meet.
@@ -27,16 +28,12 @@ pub struct Step {
     pub last_of_piece: bool,
 }
 
-/// A small generator (splitmix64).
+/// What a program is made by.
 pub struct Dice(pub u64);
 
 impl Dice {
     pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
+        random::next(&mut self.0) % below
     }
 
     pub fn pick(&mut self, from: &[&'static str]) -> &'static str {

@@ -7,6 +7,7 @@
 
 pub mod certs;
 pub mod newer;
+pub mod random;
 pub mod raw;
 pub mod same;
 pub mod sidecar;

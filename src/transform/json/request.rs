@@ -97,7 +97,7 @@ impl Transform {
         out: &mut BytesMut,
     ) -> Result<ReplyPlan, Refusal> {
         if args.len() != 1 + targets.len() * 3 {
-            return Err(Refusal::Redis("ERR wrong number of arguments for 'json.mset' command".into()));
+            return Err(Refusal::wrong_arity("json.mset"));
         }
         encode::array_header(out, args.len());
         for (index, arg) in args.iter().enumerate() {
