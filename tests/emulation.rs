@@ -23,7 +23,7 @@ impl Dice {
         from[self.roll(from.len())]
     }
 
-    /// One letter stands for a word: K key, F field, V text, N integer, D float, O offset, B bit, T type of BITFIELD,
+    /// One letter stands for a word: K key, L key of a list, E element of one, C count, F field, V text, N integer, D float, O offset, B bit, T type of BITFIELD,
     /// I index.
     fn word(&mut self, word: &str) -> Vec<u8> {
         const INTEGERS: [&str; 16] = [
@@ -76,6 +76,9 @@ impl Dice {
         let small = |n: usize| i64::try_from(n).unwrap();
         match word {
             "K" => format!("k:{}", self.roll(3)).into_bytes(),
+            "L" => format!("l:{}", self.roll(2)).into_bytes(),
+            "E" => format!("{MARKER}-{}", self.roll(4)).into_bytes(),
+            "C" => self.pick(&["0", "1", "-1", "2", "-2", "x"]).into(),
             "F" => format!("f{}", self.roll(3)).into_bytes(),
             "V" => format!("{MARKER}-{}", self.roll(1000)).into_bytes(),
             "N" => self.pick(&INTEGERS).into(),
@@ -110,6 +113,17 @@ const PROGRAM: &[&str] = &[
     "GETRANGE K I I",
     "SUBSTR K I I",
     "GETRANGE K x 1",
+    "RPUSH L E E E",
+    "RPUSH L E",
+    "LREM L C E",
+    "LREM L C E",
+    "LREM K C E",
+    "LINSERT L BEFORE E E",
+    "LINSERT L AFTER E E",
+    "LINSERT L x E E",
+    "LRANGE L 0 -1",
+    "LLEN L",
+    "DEL L",
     "APPEND K V",
     "APPEND K N",
     "APPEND other x",
@@ -306,7 +320,7 @@ fn a_change_costs_two_commands_and_a_reading_one() {
     let upstream = Upstream::start();
     let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
     let mut client = sidecar.connect();
-    for line in ["SET k 1", "INCR k", "HSET h f 1", "HINCRBY h f 1"] {
+    for line in ["SET k 1", "INCR k", "HSET h f 1", "HINCRBY h f 1", "RPUSH l a b a", "LREM l 1 b"] {
         client.run(line);
     }
     for (line, cost) in [
@@ -314,10 +328,12 @@ fn a_change_costs_two_commands_and_a_reading_one() {
         ("GETRANGE k 0 1", &[("get", 1)]),
         ("HSTRLEN h f", &[("hget", 1)]),
         ("INCR k", &[("get", 1), ("evalsha", 1)]),
-        ("INCR new", &[("get", 1), ("set", 1)]),
+        ("INCR new", &[("get", 1), ("evalsha", 1)]),
         ("HINCRBY h f 1", &[("hget", 1), ("evalsha", 1)]),
-        ("HINCRBY h new 1", &[("hget", 1), ("hsetnx", 1)]),
+        ("HINCRBY h new 1", &[("hget", 1), ("evalsha", 1)]),
         ("SETBIT k 0 0", &[("get", 1)]),
+        ("LREM l 0 a", &[("evalsha", 2)]),
+        ("LREM l 0 nothing", &[("evalsha", 1)]),
     ] {
         upstream.raw().run("CONFIG RESETSTAT");
         client.run(line);

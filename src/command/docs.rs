@@ -5,7 +5,9 @@
 
 use std::fmt::Write;
 
-use super::{Document, FieldNames, Grammar, Keys, Lane, Reason, Reply, Spec, Values, Verdict, When, groups, table};
+use super::{
+    Document, FieldNames, Grammar, Keys, Lane, Method, Reason, Reply, Spec, Values, Verdict, When, groups, table,
+};
 
 const INTRODUCTION: &str = "\
 # Commands
@@ -128,30 +130,26 @@ fn on_rule(row: &Spec) -> String {
             format!("refused as soon as there is any rule: [{0}](#{0})", reason.code())
         }
         Verdict::Refuse(reason) => format!("refused: [{0}](#{0})", reason.code()),
-        Verdict::Emulate(_) => {
+        Verdict::Emulate(method) => {
             let passes = if row.computes_on_a_field() { PASSES_IN_CLEAR } else { "" };
-            format!("read, changed by Waxseal and written back if it is still the same; not inside MULTI{passes}")
+            format!("{}{passes}", emulated(method))
         }
         Verdict::Document(what) => {
             format!("{}; refused without `json` in the rule: [{1}](#{1})", document(what), Reason::NoPaths.code())
         }
         Verdict::Seal(grammar) => sealed(row, grammar),
-        Verdict::Together(grammar) => {
-            let sealed = sealed(row, grammar);
-            let sealed = if sealed.is_empty() { "passes".to_owned() } else { sealed };
-            format!(
-                "{sealed}; only between keys of one scope, else refused: [{0}](#{0})",
-                Reason::MovesBetweenKeys.code()
-            )
-        }
-        Verdict::Only { when, grammar, reason } => {
+        Verdict::If { when, grammar, otherwise } => {
             let sealed = sealed(row, grammar);
             let sealed = if sealed.is_empty() { "passes".to_owned() } else { sealed };
             let asks = match when {
+                When::OneScope => "only between keys of one scope",
                 When::WideScope => "only under scope `tag` or `rule`, and between keys of one scope",
                 When::ListElements => "only if the rule's `deterministic` has `list-elements`",
             };
-            format!("{sealed}; {asks}, else refused: [{0}](#{0})", reason.code())
+            match otherwise {
+                None => format!("{sealed}; {asks}, else refused: [{0}](#{0})", when.reason().code()),
+                Some(method) => format!("{sealed}; {asks}, else {}", emulated(method)),
+            }
         }
         Verdict::Pass => match (row.lane, row.keys, row.reply) {
             (Lane::Never(_), ..) => "refused".to_owned(),
@@ -160,6 +158,13 @@ fn on_rule(row: &Spec) -> String {
             (_, Keys::None, _) => "no key".to_owned(),
             _ => "passes".to_owned(),
         },
+    }
+}
+
+fn emulated(method: Method) -> &'static str {
+    match method {
+        Method::Change(_) => "read, changed by Waxseal and written back if it is still the same; not inside MULTI",
+        Method::Search(_) => "read, looked through by Waxseal and changed if it is still the same; not inside MULTI",
     }
 }
 

@@ -70,7 +70,7 @@ impl Spec {
     #[must_use]
     pub fn computes_on_a_field(&self) -> bool {
         match (self.verdict, self.reply) {
-            (Verdict::Emulate(change), _) => change.of_a_field(),
+            (Verdict::Emulate(method), _) => method.of_a_field(),
             (_, Reply::Computed(computed)) => computed.of_a_field(),
             _ => false,
         }

@@ -166,13 +166,11 @@ pub enum Verdict {
     Pass,
     /// Values are sealed and opened, if the grammar admits the request.
     Seal(Grammar),
-    /// The same, but only where all keys live under one derived key; else values would have to be
-    /// sealed anew on their way from one to the other.
-    Together(Grammar),
+    /// The same where all keys live under one derived key and the rule is such that it can work; else carried
+    /// out here, or refused.
+    If { when: When, grammar: Grammar, otherwise: Option<Method> },
     /// Carried out here, in more than one step.
-    Emulate(Change),
-    /// Like `Together` if the rule is such that it can work, else refused.
-    Only { when: When, grammar: Grammar, reason: Reason },
+    Emulate(Method),
     /// Carries JSON: what stands at the paths of the rule is sealed and opened. Refused without such paths.
     Document(Document),
     /// Refused.
@@ -184,19 +182,62 @@ impl Verdict {
     #[must_use]
     pub const fn grammar(self) -> Option<Grammar> {
         match self {
-            Self::Seal(grammar) | Self::Together(grammar) | Self::Only { grammar, .. } => Some(grammar),
+            Self::Seal(grammar) | Self::If { grammar, .. } => Some(grammar),
             Self::Pass | Self::Emulate(_) | Self::Document(_) | Self::Refuse(_) => None,
         }
     }
 }
 
-/// What a command asks of a rule.
+/// What a command asks of its keys and their rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
+    /// One derived key for all keys. Everything below asks this, too.
+    OneScope,
     /// A scope that several keys can share.
     WideScope,
     /// That equal list elements have equal ciphertexts.
     ListElements,
+}
+
+impl When {
+    /// Why the command is refused where this does not hold.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::OneScope => Reason::MovesBetweenKeys,
+            Self::WideScope => Reason::NeedsWideScope,
+            Self::ListElements => Reason::LooksForElement,
+        }
+    }
+}
+
+/// How a command is carried out here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// One value is changed.
+    Change(Change),
+    /// An element of a list is looked for.
+    Search(Search),
+}
+
+/// Why an element of a list is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// LREM.
+    Remove,
+    /// LINSERT.
+    Insert,
+}
+
+impl Method {
+    /// Is all that it touches one value of a hash field, named at 2?
+    #[must_use]
+    pub const fn of_a_field(self) -> bool {
+        match self {
+            Self::Change(change) => change.of_a_field(),
+            Self::Search(_) => false,
+        }
+    }
 }
 
 /// What a command does with a JSON document.

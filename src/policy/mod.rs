@@ -23,7 +23,7 @@ pub use scripts::FIRST_KEY;
 use std::collections::HashSet;
 
 use crate::command::{
-    Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Reason, Request, Spec, Verdict, When,
+    Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Method, Reason, Request, Spec, Verdict, When,
 };
 use rules::{Rule, RuleSet, Scope};
 use script::Library;
@@ -70,6 +70,7 @@ pub struct Admitted<'a> {
     hits: &'a [KeyHit],
     protected: bool,
     grant: Grant,
+    method: Option<Method>,
 }
 
 impl<'a> Admitted<'a> {
@@ -85,6 +86,11 @@ impl<'a> Admitted<'a> {
     /// Does a rule cover at least one of them, so that there is something to seal or to open?
     pub fn is_protected(&self) -> bool {
         self.protected
+    }
+
+    /// How it is to be carried out here, if the server cannot do it.
+    pub fn method(&self) -> Option<Method> {
+        self.method
     }
 
     /// The row of a listed script, and the key and rule under whose scope its values are.
@@ -106,7 +112,7 @@ impl Policy {
         };
         self.access.check(spec)?;
         if self.rules.is_empty() {
-            return Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain });
+            return Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain, method: None });
         }
 
         let unclear = Refusal::Unclear { command: spec.name };
@@ -139,19 +145,31 @@ impl Policy {
             // Redis lets no script call one of these, so this leaves all others out.
             let grant = self.admit_script(spec, &request, &scratch.hits)?;
             if spec.flags.has(Flags::SCRIPT) {
-                return Ok(Admitted { request, hits: &scratch.hits, protected: grant != Grant::Plain, grant });
+                return Ok(Admitted {
+                    request,
+                    hits: &scratch.hits,
+                    protected: grant != Grant::Plain,
+                    grant,
+                    method: None,
+                });
             }
         }
         let refused = |rule: &Rule, reason| Refusal::Command { command: spec.name, rule: rule.id.clone(), reason };
+        let mut method = None;
         match (spec.verdict, protected) {
             (Verdict::Refuse(reason), Some(rule)) => return Err(refused(rule, reason)),
-            (Verdict::Only { when, reason, .. }, Some(rule)) if !allows(rule, when) => {
-                return Err(refused(rule, reason));
-            }
-            (Verdict::Together(_) | Verdict::Only { .. }, Some(rule))
-                if !self.share_a_scope(&request, &scratch.hits) =>
-            {
-                return Err(refused(rule, Reason::MovesBetweenKeys));
+            (Verdict::If { when, otherwise, .. }, Some(rule)) => {
+                let reason = match when {
+                    _ if !self.share_a_scope(&request, &scratch.hits) => Some(Reason::MovesBetweenKeys),
+                    when => (!allows(rule, when)).then(|| when.reason()),
+                };
+                if let Some(reason) = reason {
+                    let stubborn = self.rules_of(&scratch.hits).find(|rule| rule.refuses_computing);
+                    method = otherwise.filter(|_| stubborn.is_none());
+                    if method.is_none() {
+                        return Err(refused(stubborn.unwrap_or(rule), reason));
+                    }
+                }
             }
             (_, Some(rule)) if rule.refuses_computing && spec.is_emulated() => {
                 let field = request.args().get(2).filter(|_| spec.computes_on_a_field());
@@ -159,16 +177,20 @@ impl Policy {
                     return Err(refused(rule, Reason::ComputesOnValue));
                 }
             }
+            (Verdict::Emulate(how), Some(_)) => method = Some(how),
             (Verdict::Document(_), Some(_)) => self.check_documents(spec, &scratch.hits)?,
             _ => {}
         }
-        Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some(), grant: Grant::Plain })
+        Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some(), grant: Grant::Plain, method })
+    }
+
+    fn rules_of<'h>(&self, hits: &'h [KeyHit]) -> impl Iterator<Item = &Rule> + use<'_, 'h> {
+        hits.iter().filter_map(|hit| self.rules.rules().get(hit.rule?))
     }
 
     /// A rule that names no paths would leave a document in clear.
     fn check_documents(&self, spec: &'static Spec, hits: &[KeyHit]) -> Result<(), Refusal> {
-        let mut rules = hits.iter().filter_map(|hit| Some(&self.rules.rules()[hit.rule?]));
-        match rules.find(|rule| rule.json.is_none()) {
+        match self.rules_of(hits).find(|rule| rule.json.is_none()) {
             Some(rule) => Err(Refusal::Command { command: spec.name, rule: rule.id.clone(), reason: Reason::NoPaths }),
             None => Ok(()),
         }
@@ -210,13 +232,14 @@ impl Policy {
         if !self.rules.is_empty() && request.args().iter().skip(1).any(covered) {
             return Err(Refusal::UnknownCommand);
         }
-        Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain })
+        Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain, method: None })
     }
 }
 
 /// Is the rule such that a command which asks this of it can work?
 fn allows(rule: &Rule, when: When) -> bool {
     match when {
+        When::OneScope => true,
         When::WideScope => rule.scope != Scope::Key,
         When::ListElements => rule.deterministic.list_elements,
     }

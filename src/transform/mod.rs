@@ -28,10 +28,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::crypto::{Cipher, OVERHEAD, Place, Purpose};
-use crate::policy::{Policy, Refusal};
+use crate::policy::{Admitted, Policy, Refusal};
 use open::OpenFailure;
 
-pub use emulate::{Emulation, Turn};
+pub use emulate::{Emulation, Stored, Turn};
 pub use plan::{Owned, ReplyPlan};
 pub use push::{Confirmation, Invalidation, Message, PushKind, confirmed_channel, push_kind};
 pub use script::stored_values;
@@ -59,6 +59,16 @@ impl Transform {
         let mut plain = BytesMut::with_capacity(sealed.len());
         self.cipher.as_mut().ok_or(OpenFailure::Shape)?.open(place, sealed, &mut plain)?;
         Ok(plain)
+    }
+
+    /// The request's first key and where its values live.
+    fn first_key(&self, admitted: &Admitted<'_>) -> Result<(Bytes, Owned), Refusal> {
+        let args = admitted.request().args();
+        let unclear = || Refusal::Unclear { command: admitted.request().spec().map_or("", |spec| spec.name) };
+        let hit = admitted.hits().first().ok_or_else(unclear)?;
+        let key = args.get(hit.position).ok_or_else(unclear)?;
+        let rule = hit.rule.and_then(|rule| self.policy.rules.rules().get(rule)).ok_or_else(unclear)?;
+        Ok((Bytes::copy_from_slice(key), Owned::of(rule, key)))
     }
 
     /// What the database calls a hash field.

@@ -61,7 +61,9 @@ impl Transform {
                 out.extend_from_slice(request.bytes());
                 Ok(ReplyPlan::Raw)
             }
-            Verdict::Seal(grammar) | Verdict::Together(grammar) | Verdict::Only { grammar, .. } => {
+            // Carried out in steps, by whoever asked for them first; there is no one request that does it.
+            _ if admitted.method().is_some() => Err(Refusal::InTransaction { command: spec.name }),
+            Verdict::Seal(grammar) | Verdict::If { grammar, .. } => {
                 if !check_arity(spec, request.args().len()) {
                     return Err(Refusal::wrong_arity(spec.name));
                 }
@@ -78,12 +80,10 @@ impl Transform {
                 self.write_sealed(spec, &form, admitted, out)?;
                 Ok(plan)
             }
-            // Carried out in steps, by whoever asked for them first; there is no one request that does it.
-            Verdict::Emulate(_) => Err(Refusal::InTransaction { command: spec.name }),
             Verdict::Document(_) if !check_arity(spec, request.args().len()) => Err(Refusal::wrong_arity(spec.name)),
             Verdict::Document(what) => self.seal_document(spec, *what, admitted, out),
             // Refused on admission already; said again because this is the last gate.
-            Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
+            Verdict::Emulate(_) | Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
         }
     }
 

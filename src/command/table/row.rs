@@ -21,9 +21,9 @@ pub(super) use crate::command::Values::{
     At, Elements, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart,
     Members, Message, PairsAtStart, SecondsFrom,
 };
-pub(super) use crate::command::{Change, Computed, Effect, FieldNames, Reply, Shape, Spec, Word};
+pub(super) use crate::command::{Change, Computed, Effect, FieldNames, Reply, Search, Shape, Spec, Word};
 
-use crate::command::{Access, Document, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When};
+use crate::command::{Access, Document, Flags, Grammar, Keys, Lane, Method, Reason, Values, Verdict, When};
 
 pub(super) const R: u32 = Flags::READ;
 pub(super) const W: u32 = Flags::WRITE;
@@ -55,7 +55,7 @@ pub(super) const fn refuse(reason: Reason) -> Treatment {
 
 /// The value is read, opened, changed here and written back.
 pub(super) const fn emulate(change: Change) -> Treatment {
-    Treatment(Verdict::Emulate(change), Values::None, Reply::Raw, FieldNames::None)
+    Treatment(Verdict::Emulate(Method::Change(change)), Values::None, Reply::Raw, FieldNames::None)
 }
 
 /// The value is read and opened, and the reply worked out here.
@@ -89,18 +89,18 @@ pub(super) const fn optional(grammar: Grammar, marked: Shape, plain: Shape) -> T
 }
 
 /// As `treatment`, but only where all keys live under one derived key.
-pub(super) const fn together(Treatment(verdict, values, reply, fields): Treatment) -> Treatment {
-    let verdict = match verdict {
-        Verdict::Seal(grammar) => Verdict::Together(grammar),
-        other => other,
-    };
-    Treatment(verdict, values, reply, fields)
+pub(super) const fn together(treatment: Treatment) -> Treatment {
+    only(When::OneScope, None, treatment)
 }
 
 /// As `treatment`, but only on keys of such a rule, and where all keys live under one derived key.
-const fn only(when: When, reason: Reason, Treatment(verdict, values, reply, fields): Treatment) -> Treatment {
+const fn only(
+    when: When,
+    otherwise: Option<Method>,
+    Treatment(verdict, values, reply, fields): Treatment,
+) -> Treatment {
     let verdict = match verdict.grammar() {
-        Some(grammar) => Verdict::Only { when, grammar, reason },
+        Some(grammar) => Verdict::If { when, grammar, otherwise },
         None => verdict,
     };
     Treatment(verdict, values, reply, fields)
@@ -108,7 +108,7 @@ const fn only(when: When, reason: Reason, Treatment(verdict, values, reply, fiel
 
 /// Only where the scope is wider than one key.
 pub(super) const fn wide_scope(treatment: Treatment) -> Treatment {
-    only(When::WideScope, Reason::NeedsWideScope, treatment)
+    only(When::WideScope, None, treatment)
 }
 
 /// As `treatment`, with names of fields in these places.
@@ -137,14 +137,18 @@ pub(super) const EXPIRES: Treatment = names(BEHIND_FIELDS, NamedFields { from: 3
 /// HTTL and its like.
 pub(super) const TELLS_TTL: Treatment = names(BEHIND_FIELDS, NamedFields { from: 2, words: &[], size: 1 });
 
-/// Looks for a list element, so only if equal ones look equal.
-pub(super) const fn looks_for_element(grammar: Grammar, from: u8, to: u8) -> Treatment {
-    only(When::ListElements, Reason::LooksForElement, seal(grammar, Values::Elements { from, to }))
+/// Looks for a list element, which the server can do only if equal ones look equal.
+pub(super) const fn looks_for_element(grammar: Grammar, from: u8, to: u8, otherwise: Option<Method>) -> Treatment {
+    only(When::ListElements, otherwise, seal(grammar, Values::Elements { from, to }))
+}
+
+/// Carried out here.
+pub(super) const fn searched(search: Search) -> Option<Method> {
+    Some(Method::Search(search))
 }
 
 /// Values move as they are from one key to another.
-pub(super) const MOVES: Treatment =
-    Treatment(Verdict::Together(Grammar::Fixed), Values::None, Reply::Raw, FieldNames::None);
+pub(super) const MOVES: Treatment = together(seal(Grammar::Fixed, Values::None));
 
 pub(super) const VALUES: Shape = Shape::Each(&Shape::Value);
 pub(super) const MEMBERS: Shape = Shape::Each(&Shape::Member);

@@ -7,7 +7,7 @@
 
 use super::{Channel, Needs, Why};
 use crate::command::{
-    Access, ChannelPositions, FieldNames, Flags, KeyPositions, Keys, Lane, Request, Spec, Values, Verdict,
+    Access, ChannelPositions, FieldNames, Flags, KeyPositions, Keys, Lane, Request, Spec, Values, Verdict, When,
 };
 
 /// What is known of an expression before the script runs.
@@ -78,11 +78,11 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     match spec.verdict {
         Verdict::Pass => {}
         Verdict::Seal(_) => needs.values |= spec.values != Values::None,
-        Verdict::Together(_) => {
+        Verdict::If { when: When::OneScope, .. } => {
             needs.values |= spec.values != Values::None;
             needs.one_scope = true;
         }
-        Verdict::Emulate(_) | Verdict::Only { .. } | Verdict::Document(_) | Verdict::Refuse(_) => needs.values = true,
+        Verdict::Emulate(_) | Verdict::If { .. } | Verdict::Document(_) | Verdict::Refuse(_) => needs.values = true,
     }
     // Under some rules the names of fields are as secret as their values.
     needs.values |= spec.fields != FieldNames::None;

@@ -138,6 +138,12 @@ fn sha(body: &[u8]) -> Sha {
     sha
 }
 
+/// The name of a script as EVALSHA takes it.
+#[must_use]
+pub fn sha_hex(body: &[u8]) -> String {
+    sha(body).iter().fold(String::with_capacity(40), |name, byte| name + &format!("{byte:02x}"))
+}
+
 /// Forty hexadecimal digits in either case.
 fn parse_sha(name: &[u8]) -> Option<Sha> {
     let mut sha = Sha::default();

@@ -8,7 +8,7 @@ mod bitfield;
 mod bits;
 mod change;
 mod float;
-mod number;
+pub(super) mod number;
 mod reading;
 
 use bytes::BytesMut;

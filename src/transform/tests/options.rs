@@ -1,7 +1,7 @@
 //! What a rule can say beside its keys: channels, fields, deterministic names and elements.
 
 use super::*;
-use crate::command::{FieldNames, Reason};
+use crate::command::FieldNames;
 
 #[test]
 fn a_rule_may_name_its_channels() {
@@ -215,8 +215,7 @@ fn list_elements_are_found_again_only_where_the_rule_says_so() {
     for command in
         [&[&b"LREM"[..], b"h", b"0", MARKER][..], &[b"LPOS", b"h", MARKER], &[b"LINSERT", b"h", b"AFTER", MARKER, b"x"]]
     {
-        let refused = seal(&mut at_random, command).err().expect("nothing would be found");
-        assert!(matches!(refused, Refusal::Command { reason: Reason::LooksForElement, .. }));
+        assert!(seal(&mut at_random, command).is_err(), "no one command would find anything");
     }
     // Both forms open, so that the option can be switched.
     let (_, plan) = seal(&mut at_random, &[b"LPOP", b"h"]).unwrap();

@@ -1,0 +1,220 @@
+//! A command that works on encrypted values, in steps: read, open, compute here, seal, and have the database
+//! store it if what was read is still there. If it is not, begin again.
+//!
+//! Job: say which command comes next and what the replies mean.
+//! Inputs: an [`Admitted`] request, then one reply after the other. Outputs: commands on a [`Wire`], the
+//! client's reply.
+//! Must never: write over a value that was not read; write plaintext.
+//!
+//! What one command does is a [`Work`], in a file of its own family; how it is read and written is the same for
+//! all: a command of its choice or SNAPSHOT, then SWAP (`lua.rs`).
+
+mod list;
+mod lua;
+mod snapshot;
+mod swap;
+mod value;
+
+use bytes::{Bytes, BytesMut};
+
+use super::plan::ReplyPlan;
+use super::{Transform, Wire};
+use crate::command::{Method, check_arity};
+use crate::policy::{Admitted, Refusal};
+use crate::resp::{Proto, Token, Walker, encode};
+use swap::{Known, Write};
+
+pub use swap::Stored;
+
+/// One command that is being carried out.
+pub struct Emulation {
+    /// All that it reads or writes.
+    keys: Vec<Bytes>,
+    work: Box<dyn Work>,
+    stage: Stage,
+    script: Known,
+}
+
+/// What one command does with what is stored.
+trait Work {
+    /// The first command. Asked again each time that the write was lost.
+    fn begin(&mut self) -> Read;
+    /// The reply to it, or to the one that was asked for last. No error, which is told the client as it came.
+    ///
+    /// # Errors
+    /// What the client is told instead, in Redis's words if Redis has any.
+    fn take(&mut self, reply: &[u8], at: &mut Context<'_>) -> Result<Next, String>;
+}
+
+/// A command that changes nothing.
+enum Read {
+    Command(Vec<Bytes>),
+    /// SNAPSHOT of these keys, which are among the emulation's.
+    Snapshot(Vec<Bytes>),
+}
+
+/// What is done when a reply has come.
+enum Next {
+    /// More has to be known.
+    #[expect(dead_code, reason = "SORT BY")]
+    Read(Read),
+    /// Nothing is written. A complete reply.
+    Answer(Bytes),
+    Write(Write),
+}
+
+/// What a [`Work`] opens and seals with.
+struct Context<'a> {
+    transform: &'a mut Transform,
+    proto: Proto,
+}
+
+enum Stage {
+    Read(Read),
+    Write(Write),
+}
+
+/// What a reply has led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Another command is to be sent.
+    Send,
+    /// Somebody else has changed the value in between: the first command is to be sent again, after a while.
+    Lost,
+    /// The client has its reply.
+    Done,
+}
+
+impl Transform {
+    /// The emulation of this request, if that is what the table says.
+    ///
+    /// # Errors
+    /// What is wrong with its arguments, in Redis's words.
+    pub fn emulation(&mut self, admitted: &Admitted<'_>) -> Result<Option<Emulation>, Refusal> {
+        let request = admitted.request();
+        let (Some(spec), Some(method)) = (request.spec(), admitted.method()) else { return Ok(None) };
+        if self.computes_in_clear(spec, admitted) {
+            return Ok(None);
+        }
+        let args = request.args();
+        if !check_arity(spec, args.len()) {
+            return Err(Refusal::wrong_arity(spec.name));
+        }
+        let keys = admitted.hits().iter().map(|hit| args.get(hit.position).map(Bytes::copy_from_slice));
+        let keys = keys.collect::<Option<Vec<_>>>().ok_or(Refusal::Unclear { command: spec.name })?;
+        let work: Box<dyn Work> = match method {
+            Method::Change(change) => Box::new(value::Value::of(change, admitted, self)?),
+            Method::Search(search) => Box::new(list::List::of(search, admitted, self)?),
+        };
+        Ok(Some(Emulation::new(keys, work)))
+    }
+}
+
+impl Emulation {
+    fn new(keys: Vec<Bytes>, mut work: Box<dyn Work>) -> Self {
+        let stage = Stage::Read(work.begin());
+        Self { keys, work, stage, script: Known::Perhaps }
+    }
+
+    /// All keys that it reads or writes.
+    pub fn keys(&self) -> &[Bytes] {
+        &self.keys
+    }
+
+    /// The one value that [`Self::send`] is to write now, if it is about to write one and nothing else.
+    pub fn stored(&self) -> Option<&Stored> {
+        match &self.stage {
+            Stage::Write(write) => write.stored.as_ref(),
+            Stage::Read(_) => None,
+        }
+    }
+
+    /// What the client is told when what [`Self::send`] writes now was written; `None` while it still reads.
+    pub fn answer(&self) -> Option<&Bytes> {
+        match &self.stage {
+            Stage::Write(write) => Some(&write.answer),
+            Stage::Read(_) => None,
+        }
+    }
+
+    /// Appends the next command to `wire`.
+    pub fn send(&self, wire: &mut Wire) -> ReplyPlan {
+        self.append(self.script, wire);
+        ReplyPlan::Step
+    }
+
+    /// The same, with the text of the script in any case, so that the server needs not know it.
+    pub fn send_in_full(&self, wire: &mut Wire) -> ReplyPlan {
+        self.append(Known::No, wire);
+        ReplyPlan::Step
+    }
+
+    fn append(&self, script: Known, wire: &mut Wire) {
+        let out = wire.buffer();
+        match &self.stage {
+            Stage::Read(Read::Command(words)) => {
+                let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();
+                encode::command(out, &words);
+            }
+            Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, script, out),
+            Stage::Write(write) => write.call(&self.keys, script, out),
+        }
+    }
+
+    /// Takes the reply to what was sent last. Writes the client's reply to `out` when it is [`Turn::Done`].
+    pub fn take(&mut self, frame: &[u8], transform: &mut Transform, proto: Proto, out: &mut BytesMut) -> Turn {
+        if let Some(Token::Error(text) | Token::BlobError(text)) = Walker::new(frame).next() {
+            if text.starts_with(b"NOSCRIPT") && self.script == Known::Perhaps {
+                self.script = Known::No;
+                return Turn::Send;
+            }
+            super::open::raw_of_sealed(frame, out);
+            return Turn::Done;
+        }
+        let next = match &self.stage {
+            Stage::Read(_) => self.work.take(frame, &mut Context { transform, proto }),
+            Stage::Write(write) => match Walker::new(frame).next() {
+                Some(Token::Integer(1)) => Ok(Next::Answer(write.answer.clone())),
+                Some(Token::Integer(0)) => {
+                    self.start_over();
+                    return Turn::Lost;
+                }
+                _ => Err(unexpected()),
+            },
+        };
+        // Each script is asked for by its name first.
+        self.script = Known::Perhaps;
+        match next {
+            Ok(Next::Read(read)) => self.stage = Stage::Read(read),
+            Ok(Next::Write(write)) => self.stage = Stage::Write(write),
+            Ok(Next::Answer(answer)) => {
+                out.extend_from_slice(&answer);
+                return Turn::Done;
+            }
+            Err(complaint) => {
+                encode::error(out, complaint);
+                return Turn::Done;
+            }
+        }
+        Turn::Send
+    }
+
+    /// The next command is the first one.
+    pub fn start_over(&mut self) {
+        self.stage = Stage::Read(self.work.begin());
+        self.script = Known::Perhaps;
+    }
+}
+
+/// Redis's words.
+const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+
+fn integer(n: impl TryInto<i64>) -> Bytes {
+    let mut reply = BytesMut::new();
+    encode::int(&mut reply, n.try_into().unwrap_or(i64::MAX));
+    reply.freeze()
+}
+
+fn unexpected() -> String {
+    super::open::OpenFailure::Shape.to_string()
+}

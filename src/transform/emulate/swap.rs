@@ -1,0 +1,177 @@
+//! What an emulated command writes, and on which condition.
+//!
+//! Job: put guards and commands into a call of SWAP.
+//! In: what was read, what is to be written, all of it ciphertext. Out: a command.
+//! Must never: write over something that was not read, or that it does not say in a guard.
+
+use bytes::{Bytes, BytesMut};
+
+use super::lua::{SNAPSHOT, SWAP, Script};
+use super::snapshot::Snapshot;
+use crate::crypto::OVERHEAD;
+use crate::resp::encode;
+
+/// Of the old value: magic, key id and nonce.
+const HEAD: usize = 32;
+const TAG: usize = 16;
+/// Words that one command of a script may have: Lua hands on at most 8,000 values at a time.
+const MAX_WORDS: usize = 1000;
+
+/// Does the server have the script?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Perhaps,
+    No,
+}
+
+/// The condition on which something is written.
+pub(super) enum Guard {
+    /// There is no such key.
+    None(Bytes),
+    String(Bytes, Seen),
+    Field(Bytes, Bytes, Seen),
+    /// No such field of the hash, or no hash at all.
+    NoField(Bytes, Bytes),
+    /// The key holds what the snapshot shows.
+    All(Bytes, Bytes),
+    /// The key is of this type; "none" if it is missing.
+    #[expect(dead_code, reason = "LMOVE")]
+    Type(Bytes, &'static str),
+}
+
+/// What identifies a value that was read.
+pub(super) struct Seen {
+    len: usize,
+    head: Bytes,
+    tag: Bytes,
+}
+
+impl Seen {
+    /// What opened is longer than head and tag.
+    pub fn of(sealed: &[u8]) -> Self {
+        Self {
+            len: sealed.len(),
+            head: Bytes::copy_from_slice(&sealed[..HEAD.min(sealed.len())]),
+            tag: Bytes::copy_from_slice(&sealed[sealed.len().saturating_sub(TAG)..]),
+        }
+    }
+}
+
+impl Guard {
+    /// The key holds what was read, all of it.
+    pub fn unchanged(key: &Bytes, snapshot: &Snapshot) -> Self {
+        match (snapshot.kind(), snapshot.items().next()) {
+            ("none", _) => Self::None(key.clone()),
+            ("string", Some(sealed)) if sealed.len() >= OVERHEAD => Self::String(key.clone(), Seen::of(sealed)),
+            _ => Self::All(key.clone(), snapshot.digest().clone()),
+        }
+    }
+
+    fn key(&self) -> &Bytes {
+        match self {
+            Self::None(key)
+            | Self::String(key, _)
+            | Self::Field(key, ..)
+            | Self::NoField(key, _)
+            | Self::All(key, _)
+            | Self::Type(key, _) => key,
+        }
+    }
+}
+
+/// Guards, commands, and what the client is told when the commands have run.
+pub struct Write {
+    pub(super) guards: Vec<Guard>,
+    commands: Vec<Vec<Bytes>>,
+    /// A complete reply.
+    pub(super) answer: Bytes,
+    /// The one value that is written, if that is all.
+    pub(super) stored: Option<Stored>,
+}
+
+/// A value as it will be stored.
+#[derive(Clone)]
+pub struct Stored {
+    pub key: Bytes,
+    /// The field's name in the database.
+    pub field: Option<Bytes>,
+    pub sealed: Bytes,
+}
+
+impl Write {
+    pub fn new(guards: Vec<Guard>, answer: Bytes) -> Self {
+        Self { guards, commands: Vec::new(), answer, stored: None }
+    }
+
+    /// One command, or one word of SWAP.
+    pub fn run(&mut self, words: impl IntoIterator<Item = impl Into<Bytes>>) {
+        self.commands.push(words.into_iter().map(Into::into).collect());
+    }
+
+    /// A command that takes any number of arguments behind its first words, in groups of so many, in as many
+    /// commands as are needed. None if there are no arguments.
+    #[expect(dead_code, reason = "RENAME")]
+    pub fn run_all(&mut self, first: &[&[u8]], group: usize, more: &[Bytes]) {
+        for part in more.chunks(MAX_WORDS / group * group) {
+            let first = first.iter().map(|word| Bytes::copy_from_slice(word));
+            self.commands.push(first.chain(part.iter().cloned()).collect());
+        }
+    }
+
+    /// Appends the call.
+    pub(super) fn call(&self, keys: &[Bytes], script: Known, out: &mut BytesMut) {
+        let mut args: Vec<Bytes> = vec![self.guards.len().to_string().into()];
+        for guard in &self.guards {
+            // Every guard is about one of the command's keys.
+            let number = keys.iter().position(|key| key == guard.key()).map_or(0, |at| at + 1);
+            let (kind, more): (&str, Vec<Bytes>) = match guard {
+                Guard::None(_) => ("none", vec![]),
+                Guard::String(_, seen) => ("string", seen.words().to_vec()),
+                Guard::Field(_, field, seen) => ("field", [&[field.clone()][..], &seen.words()].concat()),
+                Guard::NoField(_, field) => ("nofield", vec![field.clone()]),
+                Guard::All(_, digest) => ("all", vec![digest.clone()]),
+                Guard::Type(_, kind) => ("type", vec![Bytes::from_static(kind.as_bytes())]),
+            };
+            args.push(Bytes::copy_from_slice(kind.as_bytes()));
+            args.push(number.to_string().into());
+            args.extend(more);
+        }
+        args.push(self.commands.len().to_string().into());
+        for command in &self.commands {
+            args.push(command.len().to_string().into());
+            args.extend(command.iter().cloned());
+        }
+        call(&SWAP, script, keys, &args, out);
+    }
+}
+
+impl Seen {
+    fn words(&self) -> [Bytes; 3] {
+        [self.len.to_string().into(), self.head.clone(), self.tag.clone()]
+    }
+}
+
+/// Appends a call of SNAPSHOT.
+pub(super) fn snapshot(keys: &[Bytes], script: Known, out: &mut BytesMut) {
+    call(&SNAPSHOT, script, keys, &[], out);
+}
+
+fn call(script: &Script, known: Known, keys: &[Bytes], args: &[Bytes], out: &mut BytesMut) {
+    encode::array_header(out, 3 + keys.len() + args.len());
+    match known {
+        Known::Perhaps => {
+            encode::bulk(out, b"EVALSHA");
+            encode::bulk(out, script.sha1.as_bytes());
+        }
+        Known::No => {
+            encode::bulk(out, b"EVAL");
+            encode::bulk(out, script.body.as_bytes());
+        }
+    }
+    encode::bulk(out, keys.len().to_string().as_bytes());
+    for word in keys.iter().chain(args) {
+        encode::bulk(out, word);
+    }
+}
+
+const _: () = assert!(HEAD + TAG == OVERHEAD);
