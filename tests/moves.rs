@@ -325,7 +325,7 @@ impl Bench<'_> {
         let was_refused = refused(&replies[at].0);
         // Of a script that nobody has, server and sidecar say the same.
         let unseen = replies[at].0.is_error("NOSCRIPT");
-        assert!(unseen || was_refused != may_run(form, keys), "{what}: {:?}", replies[at].0);
+        assert!(unseen || was_refused != may_run(form, keys, way), "{what}: {:?}", replies[at].0);
         if was_refused && way != Way::Alone {
             let last = &replies.last().expect("EXEC").0;
             assert!(last.is_error("EXECABORT"), "{what}: {last:?}");
@@ -336,7 +336,7 @@ impl Bench<'_> {
 }
 
 /// Whether the row of THE TABLE lets this form run with these keys.
-fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
+fn may_run(form: &Form, keys: &[Key; 3], way: Way) -> bool {
     let name = words(form.line);
     let spec = [1, 2].iter().find_map(|parts| {
         let name = name[..*parts.min(&name.len())].join(&b'|');
@@ -350,12 +350,15 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
         (Runs::Never, _) => false,
         // None of the rules here says what to encrypt in JSON.
         (Runs::InClear, _) | (Runs::Row, Verdict::Refuse(_) | Verdict::Document(_)) => in_clear,
-        (Runs::Row, Verdict::Together(_)) => in_clear || of_one_scope,
-        (Runs::Row, Verdict::Only { when: When::WideScope, .. }) => {
-            in_clear || (of_one_scope && keys[0].0 != Class::Key)
+        (Runs::Row, Verdict::If { when, otherwise, .. }) => {
+            let native = match when {
+                When::OneScope => of_one_scope,
+                When::WideScope => of_one_scope && keys[0].0 != Class::Key,
+                // None of the rules here says so.
+                When::ListElements => false,
+            };
+            in_clear || native || (otherwise.is_some() && way == Way::Alone)
         }
-        // None of the rules here says so.
-        (Runs::Row, Verdict::Only { when: When::ListElements, .. }) => in_clear,
         (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Emulate(_)) => true,
     }
 }

@@ -191,7 +191,11 @@ fn names_of_hash_fields_and_list_elements_are_found_without_being_seen() {
     assert_eq!(client.run(&format!("LREM hidden:{{1}}:l 1 {a}")), Frame::Integer(1));
     assert_eq!(client.run(&format!("LINSERT hidden:{{1}}:l AFTER {b} {MARKER}-new")), Frame::Integer(5));
     assert_eq!(shown(client.run("LRANGE hidden:{1}:l 0 -1")), format!("{b} {MARKER}-new {a} {b} {a}"));
-    assert!(refused(&client.run(&format!("LREM named:{{1}}:l 1 {a}")), "list-elements"));
+    // Where they are sealed at random, Waxseal looks for them itself.
+    client.run(&format!("RPUSH named:{{1}}:l {a} {b} {a}"));
+    assert_eq!(client.run(&format!("LREM named:{{1}}:l 0 {a}")), Frame::Integer(2));
+    assert_eq!(shown(client.run("LRANGE named:{1}:l 0 -1")), b);
+    assert!(refused(&client.run(&format!("LPOS named:{{1}}:l {b}")), "list-elements"));
     tap.assert_never_contains(MARKER);
 }
 
