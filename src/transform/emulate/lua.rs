@@ -58,7 +58,8 @@ return all",
 
 /// Arguments: the number of guards, the guards, the number of commands, the commands. A guard is a kind, the
 /// number of its key and what the kind needs. A command is the number of its words and the words. If one guard
-/// does not hold, nothing is written and the answer is 0, else 1.
+/// does not hold, nothing is written and the answer is 0, else 1. A key of another type than a guard expects is
+/// an error that `pcall` gives as a table, which equals nothing.
 ///
 /// A string or field is told by its length, its first 32 bytes (magic, key id and nonce) and its last 16 (the
 /// tag): the nonce is random, so that no two values share them, and a large value is not sent twice.
@@ -71,54 +72,46 @@ pub(super) static SWAP: LazyLock<Script> = LazyLock::new(|| {
         "\
 local at = 0
 local function take() at = at + 1 return ARGV[at] end
-local function field(_, k, f, v)
-  local e = redis.pcall('HPEXPIRETIME', k, 'FIELDS', '1', f)
-  redis.call('HSET', k, f, v)
-  if type(e) == 'table' and not e.err and e[1] and e[1] > 0 then redis.call('HPEXPIREAT', k, e[1], 'FIELDS', '1', f) end
-end
-local function ttl(_, from, to)
-  local e = redis.pcall('PEXPIRETIME', from)
-  if type(e) == 'number' then
-    if e >= 0 then redis.call('PEXPIREAT', to, e) end
-  else
-    e = redis.call('PTTL', from)
-    if e >= 0 then redis.call('PEXPIRE', to, e) end
+local function holds(kind, k)
+  if kind == 'string' then
+    return redis.pcall('STRLEN', k) == tonumber(take())
+      and redis.call('GETRANGE', k, 0, 31) == take() and redis.call('GETRANGE', k, -16, -1) == take()
   end
-end
-local guards = {}
-guards['none'] = function(k) return redis.call('EXISTS', k) == 0 end
-guards['string'] = function(k)
-  local len, head, tag = tonumber(take()), take(), take()
-  return redis.call('TYPE', k).ok == 'string' and redis.call('STRLEN', k) == len
-    and redis.call('GETRANGE', k, 0, 31) == head and redis.call('GETRANGE', k, -16, -1) == tag
-end
-guards['field'] = function(k)
-  local f, len, head, tag = take(), tonumber(take()), take(), take()
-  if redis.call('TYPE', k).ok ~= 'hash' then return false end
-  local old = redis.call('HGET', k, f)
-  return old and #old == len and string.sub(old, 1, 32) == head and string.sub(old, -16) == tag
-end
-guards['nofield'] = function(k)
-  local f, t = take(), redis.call('TYPE', k).ok
-  return t == 'none' or (t == 'hash' and redis.call('HEXISTS', k, f) == 0)
-end
-guards['all'] = function(k)
-  local digest = take()
-  return mark(look(k)) == digest
-end
-guards['type'] = function(k)
+  if kind == 'field' then
+    local old = redis.pcall('HGET', k, take())
+    return type(old) == 'string' and #old == tonumber(take())
+      and string.sub(old, 1, 32) == take() and string.sub(old, -16) == take()
+  end
+  if kind == 'none' then return redis.call('EXISTS', k) == 0 end
+  if kind == 'nofield' then return redis.pcall('HEXISTS', k, take()) == 0 end
+  if kind == 'all' then return mark(look(k)) == take() end
   return redis.call('TYPE', k).ok == take()
 end
-for _ = 1, tonumber(take()) do
-  local guard = guards[take()]
-  if not guard(KEYS[tonumber(take())]) then return 0 end
+local function run(...)
+  local word, a, b, c = ...
+  if word == 'FIELD' then
+    local e = redis.pcall('HPEXPIRETIME', a, 'FIELDS', '1', b)
+    redis.call('HSET', a, b, c)
+    if type(e) == 'table' and not e.err and e[1] and e[1] > 0 then redis.call('HPEXPIREAT', a, e[1], 'FIELDS', '1', b) end
+  elseif word == 'TTL' then
+    local e = redis.pcall('PEXPIRETIME', a)
+    if type(e) == 'number' then
+      if e >= 0 then redis.call('PEXPIREAT', b, e) end
+    else
+      e = redis.call('PTTL', a)
+      if e >= 0 then redis.call('PEXPIRE', b, e) end
+    end
+  else
+    redis.call(...)
+  end
 end
 for _ = 1, tonumber(take()) do
-  local words = {}
-  for i = 1, tonumber(take()) do words[i] = take() end
-  if words[1] == 'FIELD' then field(unpack(words))
-  elseif words[1] == 'TTL' then ttl(unpack(words))
-  else redis.call(unpack(words)) end
+  if not holds(take(), KEYS[tonumber(take())]) then return 0 end
+end
+for _ = 1, tonumber(take()) do
+  local from = at + 2
+  at = from + tonumber(ARGV[from - 1]) - 1
+  run(unpack(ARGV, from, at))
 end
 return 1",
     ])
