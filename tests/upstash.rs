@@ -40,6 +40,24 @@ fn the_main_job_works_on_it() {
 }
 
 #[test]
+fn what_is_carried_out_here_locks_its_keys_only() {
+    let (upstream, upstash, sidecar) = house(Conduct::default());
+    let tap = Tap::on(&upstream);
+    let mut client = sidecar.connect();
+    for n in 1..=20 {
+        assert_eq!(client.run("INCR session:n"), Frame::Integer(n));
+    }
+    client.run(&format!("RPUSH session:l {MARKER} b {MARKER}"));
+    assert_eq!(client.run(&format!("LREM session:l 0 {MARKER}")), Frame::Integer(2));
+    assert_eq!(upstash.locked(), 22, "each script call");
+    // A restart loses what EVALSHA names.
+    upstream.raw().run("SCRIPT FLUSH");
+    assert_eq!(client.run("INCR session:n"), Frame::Integer(21));
+    assert_eq!(upstash.refused(), [""; 0], "sent on our own account, and not documented");
+    tap.assert_never_contains(MARKER);
+}
+
+#[test]
 fn what_it_refuses_reaches_the_client_in_its_words() {
     let (_upstream, _upstash, sidecar) = house(Conduct::default());
     let mut client = sidecar.connect();

@@ -31,6 +31,7 @@ use crate::crypto::{Cipher, OVERHEAD, Place, Purpose};
 use crate::policy::{Admitted, Policy, Refusal};
 use open::OpenFailure;
 
+use emulate::Locking;
 pub use emulate::{Emulation, Stored, Turn};
 pub use plan::{Owned, ReplyPlan};
 pub use push::{Confirmation, Invalidation, Message, PushKind, confirmed_channel, push_kind};
@@ -43,11 +44,13 @@ pub struct Transform {
     /// `None`: there is no keyring, hence no rule.
     cipher: Option<Cipher>,
     max_bulk: usize,
+    /// Of the scripts by which commands are carried out here.
+    locking: Locking,
 }
 
 impl Transform {
     pub fn new(policy: Arc<Policy>, cipher: Option<Cipher>, max_bulk: usize) -> Self {
-        Self { policy, cipher, max_bulk }
+        Self { policy, cipher, max_bulk, locking: Locking::default() }
     }
 
     pub fn policy(&self) -> &Arc<Policy> {

@@ -2,6 +2,7 @@
 //! words, COMMAND is empty, there is database 0 only, 10 MB for a request or a reply, commands over a rate are delayed,
 //! idle connections are cut. Facts from its documentation.
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,9 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
+use waxseal::policy::script::sha_hex;
 use waxseal::resp::{ReplyScanner, RequestLimits, RequestScanner};
 
 use super::certs::Certs;
+use super::raw::encode;
 use super::{Upstream, contains};
 
 pub const LIMIT: usize = 10_485_760;
@@ -59,6 +62,10 @@ struct Shared {
     /// When the rate allows the next command.
     next: Mutex<Instant>,
     refused: Mutex<Vec<String>>,
+    /// Scripts with the flag that only Upstash knows: their names, and what the server behind calls them.
+    locking: Mutex<HashMap<String, String>>,
+    /// How many calls had it.
+    locked: AtomicUsize,
 }
 
 impl Upstash {
@@ -74,6 +81,8 @@ impl Upstash {
             vanished: AtomicUsize::new(0),
             next: Mutex::new(Instant::now()),
             refused: Mutex::default(),
+            locking: Mutex::default(),
+            locked: AtomicUsize::new(0),
         });
         let (serving, acceptor) = (Arc::clone(&shared), acceptor(&upstream.certs));
         std::thread::spawn(move || {
@@ -106,6 +115,11 @@ impl Upstash {
     /// From now on the connections that there are neither answer nor end, as behind a router that forgot them.
     pub fn vanish(&self) {
         self.shared.vanished.store(self.accepted(), Ordering::SeqCst);
+    }
+
+    /// How many calls of scripts locked their keys only.
+    pub fn locked(&self) -> usize {
+        self.shared.locked.load(Ordering::SeqCst)
     }
 
     /// The commands that were refused as not documented.
@@ -146,6 +160,7 @@ async fn serve(socket: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>, nu
                 }
                 None => {
                     awaited += usize::from(!expects_no_reply(&words(&requests, &request)));
+                    let request = shared.without_locking(&requests, request);
                     server.write_all(&request).await.ok()?;
                 }
             }
@@ -183,6 +198,29 @@ async fn serve(socket: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>, nu
 }
 
 impl Shared {
+    /// EVAL and EVALSHA as the server behind takes them.
+    fn without_locking(&self, scanner: &RequestScanner, request: Vec<u8>) -> Vec<u8> {
+        const FLAG: &[u8] = b"#!lua flags=allow-key-locking\n";
+        let mut args: Vec<Vec<u8>> =
+            scanner.request(&request).args.iter().map(|at| request[at.clone()].to_vec()).collect();
+        let name = args.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
+        let mut locking = self.locking.lock().expect("locking");
+        match (&name[..], args.get_mut(1)) {
+            (b"EVAL", Some(body)) if body.starts_with(FLAG) => {
+                let plain = body[FLAG.len()..].to_vec();
+                locking.insert(sha_hex(body), sha_hex(&plain));
+                *body = plain;
+            }
+            (b"EVALSHA", Some(sha)) => {
+                let Some(plain) = locking.get(&*String::from_utf8_lossy(sha)) else { return request };
+                *sha = plain.clone().into_bytes();
+            }
+            _ => return request,
+        }
+        self.locked.fetch_add(1, Ordering::SeqCst);
+        encode(&args.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
     async fn wait_for_the_rate(&self) {
         let Some(rate) = self.conduct.rate else { return };
         let turn = {

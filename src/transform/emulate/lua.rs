@@ -9,18 +9,52 @@ use std::sync::LazyLock;
 
 use crate::policy::script::sha_hex;
 
-/// A script and its name.
+/// Upstash's own: a script locks the keys that it names, not the database. Redis and Valkey refuse it, those
+/// before 7 with what Lua says of the line.
+const LOCKING: &str = "#!lua flags=allow-key-locking\n";
+const NOT_LOCKING: [&[u8]; 2] = [b"shebang", b"Error compiling script"];
+
+/// A script, with that flag and without.
 pub(super) struct Script {
+    plain: Text,
+    locking: Text,
+}
+
+/// A text and what EVALSHA calls it.
+pub(super) struct Text {
     pub body: String,
-    /// What EVALSHA calls it.
     pub sha1: String,
 }
 
 impl Script {
     fn new(parts: [&str; 2]) -> Self {
         let body = parts.concat();
+        Self { locking: Text::new([LOCKING, &body].concat()), plain: Text::new(body) }
+    }
+
+    pub fn text(&self, locking: bool) -> &Text {
+        if locking { &self.locking } else { &self.plain }
+    }
+}
+
+impl Text {
+    fn new(body: String) -> Self {
         Self { sha1: sha_hex(body.as_bytes()), body }
     }
+}
+
+/// Does the server take that flag?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Locking {
+    #[default]
+    Unknown,
+    Taken,
+    Refused,
+}
+
+/// Is this the error of a server that does not?
+pub(super) fn refuses_locking(error: &[u8]) -> bool {
+    NOT_LOCKING.iter().any(|words| error.windows(words.len()).any(|part| part == *words))
 }
 
 /// `look(k)`: the type of a key and all that it holds, in the server's order; `mark(t, v)`: a digest of that. The

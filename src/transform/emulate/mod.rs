@@ -22,8 +22,10 @@ use super::{Transform, Wire};
 use crate::command::{Method, check_arity};
 use crate::policy::{Admitted, Refusal};
 use crate::resp::{Proto, Token, Walker, encode};
-use swap::{Known, Write};
+use lua::refuses_locking;
+use swap::{Form, Write};
 
+pub use lua::Locking;
 pub use swap::Stored;
 
 /// One command that is being carried out.
@@ -32,7 +34,9 @@ pub struct Emulation {
     keys: Vec<Bytes>,
     work: Box<dyn Work>,
     stage: Stage,
-    script: Known,
+    /// The server did not know the script.
+    in_full: bool,
+    locking: Locking,
 }
 
 /// What one command does with what is stored.
@@ -106,14 +110,14 @@ impl Transform {
             Method::Change(change) => Box::new(value::Value::of(change, admitted, self)?),
             Method::Search(search) => Box::new(list::List::of(search, admitted, self)?),
         };
-        Ok(Some(Emulation::new(keys, work)))
+        Ok(Some(Emulation::new(keys, work, self.locking)))
     }
 }
 
 impl Emulation {
-    fn new(keys: Vec<Bytes>, mut work: Box<dyn Work>) -> Self {
+    fn new(keys: Vec<Bytes>, mut work: Box<dyn Work>, locking: Locking) -> Self {
         let stage = Stage::Read(work.begin());
-        Self { keys, work, stage, script: Known::Perhaps }
+        Self { keys, work, stage, in_full: false, locking }
     }
 
     /// All keys that it reads or writes.
@@ -139,37 +143,49 @@ impl Emulation {
 
     /// Appends the next command to `wire`.
     pub fn send(&self, wire: &mut Wire) -> ReplyPlan {
-        self.append(self.script, wire);
+        // What is not known is tried, with the text, so that the refusal is about the flag.
+        let locking = self.locking != Locking::Refused;
+        self.append(Form { in_full: self.in_full || self.locking == Locking::Unknown, locking }, wire);
         ReplyPlan::Step
     }
 
-    /// The same, with the text of the script in any case, so that the server needs not know it.
+    /// The same, in a form that the server takes in any case: with the text of the script, and no flag that it may refuse.
     pub fn send_in_full(&self, wire: &mut Wire) -> ReplyPlan {
-        self.append(Known::No, wire);
+        self.append(Form { in_full: true, locking: self.locking == Locking::Taken }, wire);
         ReplyPlan::Step
     }
 
-    fn append(&self, script: Known, wire: &mut Wire) {
+    fn append(&self, form: Form, wire: &mut Wire) {
         let out = wire.buffer();
         match &self.stage {
             Stage::Read(Read::Command(words)) => {
                 let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();
                 encode::command(out, &words);
             }
-            Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, script, out),
-            Stage::Write(write) => write.call(&self.keys, script, out),
+            Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, form, out),
+            Stage::Write(write) => write.call(&self.keys, form, out),
         }
     }
 
     /// Takes the reply to what was sent last. Writes the client's reply to `out` when it is [`Turn::Done`].
     pub fn take(&mut self, frame: &[u8], transform: &mut Transform, proto: Proto, out: &mut BytesMut) -> Turn {
         if let Some(Token::Error(text) | Token::BlobError(text)) = Walker::new(frame).next() {
-            if text.starts_with(b"NOSCRIPT") && self.script == Known::Perhaps {
-                self.script = Known::No;
+            if text.starts_with(b"NOSCRIPT") && !self.in_full {
+                self.in_full = true;
+                return Turn::Send;
+            }
+            if refuses_locking(text) && self.locking != Locking::Refused {
+                self.in_full = false;
+                self.locking = Locking::Refused;
+                transform.locking = Locking::Refused;
                 return Turn::Send;
             }
             super::open::raw_of_sealed(frame, out);
             return Turn::Done;
+        }
+        if self.is_script() && self.locking == Locking::Unknown {
+            self.locking = Locking::Taken;
+            transform.locking = Locking::Taken;
         }
         let next = match &self.stage {
             Stage::Read(_) => self.work.take(frame, &mut Context { transform, proto }),
@@ -183,7 +199,7 @@ impl Emulation {
             },
         };
         // Each script is asked for by its name first.
-        self.script = Known::Perhaps;
+        self.in_full = false;
         match next {
             Ok(Next::Read(read)) => self.stage = Stage::Read(read),
             Ok(Next::Write(write)) => self.stage = Stage::Write(write),
@@ -202,7 +218,11 @@ impl Emulation {
     /// The next command is the first one.
     pub fn start_over(&mut self) {
         self.stage = Stage::Read(self.work.begin());
-        self.script = Known::Perhaps;
+        self.in_full = false;
+    }
+
+    fn is_script(&self) -> bool {
+        !matches!(self.stage, Stage::Read(Read::Command(_)))
     }
 }
 

@@ -17,11 +17,12 @@ const TAG: usize = 16;
 /// Words that one command of a script may have: Lua hands on at most 8,000 values at a time.
 const MAX_WORDS: usize = 1000;
 
-/// Does the server have the script?
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Perhaps,
-    No,
+/// How a script is called.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    /// With its text, which the server may not know yet.
+    pub in_full: bool,
+    pub locking: bool,
 }
 
 /// The condition on which something is written.
@@ -119,7 +120,7 @@ impl Write {
     }
 
     /// Appends the call.
-    pub(super) fn call(&self, keys: &[Bytes], script: Known, out: &mut BytesMut) {
+    pub(super) fn call(&self, keys: &[Bytes], form: Form, out: &mut BytesMut) {
         let mut args: Vec<Bytes> = vec![self.guards.len().to_string().into()];
         for guard in &self.guards {
             // Every guard is about one of the command's keys.
@@ -141,7 +142,7 @@ impl Write {
             args.push(command.len().to_string().into());
             args.extend(command.iter().cloned());
         }
-        call(&SWAP, script, keys, &args, out);
+        call(&SWAP, form, keys, &args, out);
     }
 }
 
@@ -152,22 +153,16 @@ impl Seen {
 }
 
 /// Appends a call of SNAPSHOT.
-pub(super) fn snapshot(keys: &[Bytes], script: Known, out: &mut BytesMut) {
-    call(&SNAPSHOT, script, keys, &[], out);
+pub(super) fn snapshot(keys: &[Bytes], form: Form, out: &mut BytesMut) {
+    call(&SNAPSHOT, form, keys, &[], out);
 }
 
-fn call(script: &Script, known: Known, keys: &[Bytes], args: &[Bytes], out: &mut BytesMut) {
+fn call(script: &Script, form: Form, keys: &[Bytes], args: &[Bytes], out: &mut BytesMut) {
     encode::array_header(out, 3 + keys.len() + args.len());
-    match known {
-        Known::Perhaps => {
-            encode::bulk(out, b"EVALSHA");
-            encode::bulk(out, script.sha1.as_bytes());
-        }
-        Known::No => {
-            encode::bulk(out, b"EVAL");
-            encode::bulk(out, script.body.as_bytes());
-        }
-    }
+    let text = script.text(form.locking);
+    let (name, script): (&[u8], _) = if form.in_full { (b"EVAL", &text.body) } else { (b"EVALSHA", &text.sha1) };
+    encode::bulk(out, name);
+    encode::bulk(out, script.as_bytes());
     encode::bulk(out, keys.len().to_string().as_bytes());
     for word in keys.iter().chain(args) {
         encode::bulk(out, word);
