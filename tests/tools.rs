@@ -76,6 +76,23 @@ fn check_shows_what_is_protected() {
 }
 
 #[test]
+fn explain_says_what_the_database_gets() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start(&upstream);
+    let config = sidecar.dir().join("waxseal.toml");
+    let output = tool("explain", &config, &["SET", "session:1", MARKER, "EX", "60"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("database  gets SET session:1 (encrypted, "), "{}", text(&output));
+    assert!(!text(&output).contains(MARKER));
+    let output = tool("explain", &config, &["INCRBY", "session:1", "-5"]);
+    assert!(text(&output).contains("costs     2 commands of the database"), "{}", text(&output));
+    let output = tool("explain", &config, &["PFADD", "session:1", MARKER]);
+    assert_eq!(output.status.code(), FAILED, "{}", text(&output));
+    assert!(text(&output).contains("refused   WAXSEAL COMMAND_REFUSED") && !text(&output).contains(MARKER));
+    assert_eq!(upstream.raw().run("DBSIZE"), Frame::Integer(0), "nothing is sent");
+}
+
+#[test]
 fn inspect_opens_a_stored_value_only_in_its_place() {
     let upstream = Upstream::start();
     let sidecar = Sidecar::start(&upstream);

@@ -26,6 +26,8 @@ pub enum Command {
     Keygen(KeygenArgs),
     /// Check the configuration and show what is protected and what is not
     Check(CheckArgs),
+    /// Say what becomes of one command: what the database gets, and what it costs
+    Explain(ExplainArgs),
     /// Show the header of a stored value, and open it with the keyring
     Inspect(InspectArgs),
     /// Try the upstream: reach it, log in, write, read back; say what failed and how to mend it
@@ -100,6 +102,16 @@ pub struct CheckArgs {
     /// Say which rule this key falls under
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Nothing is sent. Exits with 1 if the command is refused.")]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The command and its arguments, as a client would send them
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 #[derive(Args)]

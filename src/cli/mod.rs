@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod demo;
 mod doctor;
+mod explain;
 mod health;
 mod inspect;
 mod keygen;
@@ -20,7 +21,8 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 
 pub use args::{
-    CheckArgs, Cli, Command, CommonArgs, DemoArgs, DoctorArgs, HealthArgs, InspectArgs, KeygenArgs, RunArgs,
+    CheckArgs, Cli, Command, CommonArgs, DemoArgs, DoctorArgs, ExplainArgs, HealthArgs, InspectArgs, KeygenArgs,
+    RunArgs,
 };
 
 use crate::config::{self, Config, EncryptRule, ProcessEnv};
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::execute(args),
         Command::Keygen(args) => keygen::execute(&args),
         Command::Check(args) => check::execute(args),
+        Command::Explain(args) => explain::execute(args),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Doctor(args) => doctor::execute(args),
         Command::Health(args) => health::execute(args),

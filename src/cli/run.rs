@@ -130,19 +130,9 @@ pub(crate) fn endpoint(config: &Config) -> Result<Endpoint, TlsFault> {
 
 fn shared(config: &Config) -> Result<Shared, TlsFault> {
     let limits = &config.limits;
-    let policy = Policy {
-        rules: rule_set(&config.encrypt),
-        access: Access { read_only: config.access.read_only, monitor: config.access.monitor },
-        scripts: match config.scripts.undeclared_keys {
-            UndeclaredKeys::Refuse => Scripts::Refuse,
-            UndeclaredKeys::Trust => Scripts::Trust,
-        },
-        functions: config.scripts.functions.iter().map(|name| name.to_ascii_lowercase().into_bytes()).collect(),
-        library: Library::default(),
-    };
     let upstream = &config.upstream;
     Ok(Shared {
-        policy: Arc::new(policy),
+        policy: Arc::new(policy(config)),
         keyring: config.keyring.as_ref().map(|k| k.keyring.clone()),
         endpoint: Arc::new(endpoint(config)?),
         secrets: Secrets {
@@ -170,6 +160,20 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
         dedicated: upstream.lanes == Lanes::Dedicated,
         buffered: AtomicUsize::new(0),
     })
+}
+
+/// What a request may do, by the configuration.
+pub(crate) fn policy(config: &Config) -> Policy {
+    Policy {
+        rules: rule_set(&config.encrypt),
+        access: Access { read_only: config.access.read_only, monitor: config.access.monitor },
+        scripts: match config.scripts.undeclared_keys {
+            UndeclaredKeys::Refuse => Scripts::Refuse,
+            UndeclaredKeys::Trust => Scripts::Trust,
+        },
+        functions: config.scripts.functions.iter().map(|name| name.to_ascii_lowercase().into_bytes()).collect(),
+        library: Library::default(),
+    }
 }
 
 fn start_log(log: &Log) {

@@ -124,7 +124,9 @@ fn lane(lane: Lane) -> &'static str {
     }
 }
 
-fn on_rule(row: &Spec) -> String {
+/// What happens when one of the command's keys is under a rule, for people.
+#[must_use]
+pub fn on_rule(row: &Spec) -> String {
     match row.verdict {
         Verdict::Refuse(reason @ Reason::UnnamedKeys) => {
             format!("refused as soon as there is any rule: [{0}](#{0})", reason.code())

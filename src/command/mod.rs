@@ -18,7 +18,7 @@ mod table;
 mod tests;
 mod treatment;
 
-pub use docs::render as render_docs;
+pub use docs::{on_rule, render as render_docs};
 pub use grammar::{Effect, Form, Grammar, GrammarError, Word};
 pub use json_path::{JsonPath, Nowhere, PathFault, SealedPaths, Spot};
 pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
