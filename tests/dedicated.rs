@@ -268,6 +268,69 @@ fn invalidations_go_to_the_client_that_was_named() {
     assert_eq!(reader.read(), Frame::Push(vec![Frame::bulk("tracking-redir-broken"), Frame::Integer(id)]));
 }
 
+/// Messages, invalidations and values come in the protocol that the client has changed to.
+#[test]
+fn a_client_that_is_told_things_changes_its_protocol() {
+    let upstream = Upstream::start();
+    let sidecar = one_worker(&upstream);
+    let (mut writer, mut reader, mut listener) = (sidecar.connect(), sidecar.connect(), sidecar.connect3());
+    let id = listener.run("CLIENT ID").integer();
+    listener.run("SUBSCRIBE __redis__:invalidate");
+    listener.run("SUBSCRIBE session:news");
+    assert_eq!(reader.run(&format!("CLIENT TRACKING ON REDIRECT {id}")), Frame::ok());
+    let keys = || Frame::Array(vec![Frame::bulk("session:a")]);
+    let news = || ["message", "session:news", "headline"].map(Frame::bulk).to_vec();
+    let mut change = |reader: &mut Raw| {
+        assert_eq!(writer.run("SET session:a secret"), Frame::ok());
+        assert_eq!(reader.run("GET session:a"), Frame::bulk("secret"));
+        assert_eq!(writer.run("SET session:a secret"), Frame::ok());
+        assert_eq!(writer.run("PUBLISH session:news headline"), Frame::Integer(1));
+    };
+    change(&mut reader);
+    assert_eq!(listener.read(), Frame::Push(vec![Frame::bulk("invalidate"), keys()]));
+    assert_eq!(listener.read(), Frame::Push(news()));
+    // Of what is read before, the server tells afterwards.
+    assert_eq!(reader.run("GET session:a"), Frame::bulk("secret"));
+    assert!(matches!(reader.run("HELLO 3"), Frame::Map(_)));
+    assert!(matches!(listener.run("HELLO 2"), Frame::Array(_)));
+    change(&mut reader);
+    let redirected = || vec![Frame::bulk("message"), Frame::bulk("__redis__:invalidate"), keys()];
+    assert_eq!(listener.read(), Frame::Array(redirected()));
+    assert_eq!(listener.read(), Frame::Array(redirected()));
+    assert_eq!(listener.read(), Frame::Array(news()));
+    // The answer of a lane that speaks RESP3 is a null of RESP3.
+    reader.send(b"GET nothing\r\n");
+    assert_eq!(reader.some(AT_ONCE).0, b"_\r\n");
+}
+
+/// A lane on which the protocol was changed is nobody else's, not even that of the other protocol.
+#[test]
+fn a_lane_of_another_protocol_is_not_used_again() {
+    let upstream = Upstream::start();
+    let sidecar = one_worker(&upstream);
+    let lanes = || String::from_utf8(upstream.raw().run("CLIENT LIST").bytes()).expect("text");
+    let is_there = |id: &str| lanes().lines().any(|line| line.starts_with(&format!("id={id} ")));
+    for (before, after) in [("HELLO 2", "HELLO 3"), ("HELLO 3", "HELLO 2")] {
+        let mut raw = sidecar.connect();
+        raw.run(before);
+        assert_eq!(raw.run("WATCH a"), Frame::ok());
+        let list = lanes();
+        let watching = list.lines().find(|line| line.contains("cmd=watch")).expect("a lane with WATCH");
+        let id = watching.split(' ').next().and_then(|word| word.strip_prefix("id=")).expect("number").to_owned();
+        raw.run(after);
+        assert!(is_there(&id));
+        assert_eq!(raw.run("UNWATCH"), Frame::ok());
+        wait_until("the lane is closed", || !is_there(&id));
+        for hello in ["HELLO 2", "HELLO 3"] {
+            let mut other = sidecar.connect();
+            other.run(hello);
+            assert_eq!(other.run("WATCH a"), Frame::ok());
+            other.send(b"GET nothing\r\n");
+            assert_eq!(other.some(AT_ONCE).0, if hello == "HELLO 3" { b"_\r\n".to_vec() } else { b"$-1\r\n".to_vec() });
+        }
+    }
+}
+
 /// The server can only send to a connection that it knows; and nobody is sent what he did not ask for.
 #[test]
 fn invalidations_go_to_nobody_else() {

@@ -168,6 +168,18 @@ fn forged_messages_reach_nobody() {
     }
 }
 
+/// HELLO is answered in the protocol that it asks for: a server that answers in another has not changed over.
+#[test]
+fn a_greeting_in_the_wrong_protocol_ends_the_client() {
+    let (_upstream, liar, sidecar) = lie();
+    liar.will_say(b"+OK\r\n");
+    let mut client = sidecar.connect();
+    assert_eq!(client.run("WATCH a"), Frame::ok());
+    client.send(b"HELLO 3\r\nGET session:a\r\n");
+    let (bytes, closed) = client.drain(QUIET);
+    assert_eq!((bytes.as_slice(), closed), (&b""[..], true));
+}
+
 /// Redis compares names up to a NUL byte. One with such a byte is none that the table knows, and must not run.
 #[test]
 fn a_name_with_a_nul_byte_never_passes() {

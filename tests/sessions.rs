@@ -210,6 +210,94 @@ fn subscriptions() {
     pair.finish();
 }
 
+/// HELLO with another protocol, in a connection that the server keeps something about.
+#[test]
+fn another_protocol() {
+    const INFO: &str = "CLIENT TRACKINGINFO";
+    let mut pair = Pair::new();
+    for lines in [
+        &["CLIENT TRACKING ON", "GET a", "HELLO 3", "SET a 1", "GET a", "SET a 2", INFO, "CLIENT TRACKING OFF", INFO][..],
+        &["HELLO 3", "CLIENT TRACKING ON", "GET a", "HELLO 2", "SET a 1", "GET a", INFO, "HELLO", "HELLO 3", "SET a 2"],
+        &[
+            "CLIENT TRACKING ON",
+            "HELLO 3 SETNAME app",
+            "HELLO 2",
+            "HELLO 3",
+            "CLIENT GETNAME",
+            "GET a",
+            "SET a 1",
+            INFO,
+        ],
+        &["CLIENT TRACKING ON", "HELLO 4", "HELLO x", "HELLO 3 AUTH nobody x", "CLIENT GETNAME", INFO],
+        &[
+            "CLIENT TRACKING ON OPTIN",
+            "CLIENT CACHING YES",
+            "HELLO 3",
+            "GET a",
+            "SET a 1",
+            "CLIENT CACHING YES",
+            "GET a",
+            "SET a 2",
+        ],
+        &["CLIENT TRACKING ON", "HELLO 3", "MULTI", "GET a", "SET a 1", "EXEC", "HELLO 2", "MULTI", "GET a", "EXEC"],
+        &[
+            "CLIENT TRACKING ON",
+            "SELECT 1",
+            "HELLO 3",
+            "SET a 1",
+            "GET a",
+            "SET a 2",
+            "SELECT 0",
+            "GET a",
+            "RESET",
+            "GET a",
+            INFO,
+        ],
+        &[
+            "CLIENT TRACKING ON",
+            "CLIENT REPLY SKIP",
+            "HELLO 3",
+            "GET a",
+            INFO,
+            "CLIENT REPLY OFF",
+            "HELLO 2",
+            "CLIENT REPLY ON",
+            INFO,
+        ],
+        &[
+            "WATCH a",
+            "HELLO 3",
+            "MULTI",
+            "GET nothing",
+            "EXEC",
+            "GET nothing",
+            "WATCH a",
+            "HELLO 2",
+            "UNWATCH",
+            "GET nothing",
+        ],
+        &["WATCH a", "SET a 1", "HELLO 3", "MULTI", "GET a", "EXEC", "HELLO 2", "MULTI", "GET nothing", "EXEC"],
+        &["WATCH a", "HELLO 3", "QUIT"],
+        &["HELLO 3", "SUBSCRIBE c", "PUBLISH c text", "HELLO 2", "PING", "GET a", "UNSUBSCRIBE c", "GET nothing"],
+        &[
+            "HELLO 3",
+            "SUBSCRIBE c",
+            "PSUBSCRIBE c*",
+            "HELLO 2",
+            "HELLO 3",
+            "UNSUBSCRIBE",
+            "PUNSUBSCRIBE",
+            "HELLO 3",
+            "GET nothing",
+        ],
+        &["HELLO 3", "SUBSCRIBE __redis__:invalidate", "HELLO 2", "PING", "UNSUBSCRIBE", "HELLO 3", "GET nothing"],
+        &["SET a 1", "WAIT 0 0", "HELLO 3", "GET nothing", "WAIT 0 0", "HELLO 2", "GET nothing"],
+    ] {
+        pair.same(lines);
+    }
+    pair.finish();
+}
+
 #[test]
 fn tracking() {
     const INFO: &str = "CLIENT TRACKINGINFO";

@@ -44,8 +44,9 @@ pub struct Session {
     /// CLIENT NO-EVICT and NO-TOUCH, for the line in CLIENT LIST.
     pub no_evict: bool,
     pub no_touch: bool,
-    /// SELECT, or EXEC with one inside, was sent and not answered yet.
-    pub selecting: bool,
+    /// SELECT, EXEC with one inside, or HELLO was sent and not answered yet: the answer says in which database the
+    /// client is, or which protocol it speaks.
+    pub switching: bool,
     /// QUIT was answered: nothing further is read.
     pub ended: bool,
 }
@@ -69,7 +70,7 @@ impl Session {
             tracking: Tracking::default(),
             no_evict: false,
             no_touch: false,
-            selecting: false,
+            switching: false,
             ended: false,
         }
     }

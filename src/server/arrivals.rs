@@ -56,8 +56,12 @@ impl Downstream for Sink {
             inner.end_with(End::Upstream);
             return self.taken(guard, Ok(()));
         }
-        if plan.may_select() {
-            inner.session.selecting = false;
+        if let Some(proto) = plan.switched(frame) {
+            inner.session.proto = proto;
+            self.info.confirm(&inner.session);
+        }
+        if plan.may_switch() {
+            inner.session.switching = false;
             if let Some(db) = plan.selected(frame) {
                 inner.session.db = db;
                 self.info.confirm(&inner.session);
@@ -117,7 +121,7 @@ impl Downstream for Sink {
             inner.unblocking.pop_front();
         }
         self.note_answered(&mut inner, seq);
-        inner.session.selecting = false;
+        inner.session.switching = false;
         inner.session.tracking.settle(seq, false);
         inner.session.monitoring &= !std::mem::take(&mut inner.starting_monitor);
         let outcome = match failure {

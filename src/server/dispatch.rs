@@ -93,8 +93,8 @@ impl Desk {
         if !session.authenticated && !BEFORE_LOGIN.contains(&name) {
             return Err(Hold::Refuse("NOAUTH Authentication required.".into()));
         }
-        // Which lane comes next depends on the answer.
-        if session.selecting && waiting {
+        // Which lane comes next, or how what it says is to be read, depends on the answer.
+        if session.switching && waiting {
             return Err(Hold::Stall);
         }
         if session.monitoring && !matches!(name, "quit" | "reset" | "ping") {

@@ -6,9 +6,9 @@ use super::attach::Need;
 use super::desk::{Desk, Hold};
 use super::worker::Worker;
 use crate::client::{self, About, Answer, ClientInfo, Session, wrong_arity};
-use crate::command::{Args, Request, Spec, check_arity};
+use crate::command::{Request, Spec, check_arity};
 use crate::policy::Refusal;
-use crate::resp::{Proto, encode};
+use crate::resp::encode;
 use crate::transform::{Control, ReplyPlan, Transform};
 use crate::upstream::{Frames, LaneKey};
 
@@ -49,12 +49,8 @@ impl Desk {
                 if waiting {
                     return Err(Hold::Stall);
                 }
-                if holds && changes_protocol(args, self.sink.inner().session.proto) {
-                    return Err(Refusal::Mode {
-                        command: "hello",
-                        why: "with another protocol is not possible while keys are watched, channels subscribed or keys tracked, nor after WAIT",
-                    }
-                    .into());
+                if holds {
+                    return self.hello_on_lane(spec, request);
                 }
             }
             "client|tracking" | "client|caching" => return self.tracking(spec, request),
@@ -149,7 +145,29 @@ impl Desk {
             Ok::<_, Hold>(ReplyPlan::Selected(wanted))
         })?;
         self.expect(1);
-        self.sink.inner().session.selecting = true;
+        self.sink.inner().session.switching = true;
+        Ok(())
+    }
+
+    /// HELLO of a client whose state is on its lane, so that it cannot take one of the other protocol: this one changes
+    /// over, and the client's protocol with it when the server has answered. Nobody else gets the lane afterwards.
+    fn hello_on_lane(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
+        let before = self.sink.inner().session.proto;
+        let greeting = self.answer_bytes(spec, request).freeze();
+        let wanted = std::mem::replace(&mut self.sink.inner().session.proto, before);
+        if wanted == before {
+            self.say(|out| out.extend_from_slice(&greeting));
+            return Ok(());
+        }
+        let lane = self.attach(Need::Shared)?;
+        lane.retire();
+        let seq = self.sink.inner().queue.next_seq();
+        lane.send(&self.owner, seq, Frames::One, |wire| {
+            wire.control(Control::Hello { proto: wanted, auth: None });
+            Ok::<_, Hold>(ReplyPlan::Greeted(wanted, greeting))
+        })?;
+        self.expect(1);
+        self.sink.inner().session.switching = true;
         Ok(())
     }
 
@@ -166,12 +184,6 @@ fn database(text: &[u8]) -> Result<u32, &'static str> {
     let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
     let number = number.ok_or("ERR value is not an integer or out of range")?;
     u32::try_from(number).map_err(|_| "ERR DB index is out of range")
-}
-
-/// Would HELLO have the client speak another protocol?
-fn changes_protocol(args: Args<'_>, proto: Proto) -> bool {
-    let now: &[u8] = if proto == Proto::Resp3 { b"3" } else { b"2" };
-    args.get(1).is_some_and(|wanted| wanted != now)
 }
 
 fn respond(

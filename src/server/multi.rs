@@ -214,11 +214,11 @@ impl Desk {
             _ => Vec::new(),
         };
         let plan = ReplyPlan::Exec(plans);
-        let selects = plan.may_select();
+        let selects = plan.may_switch();
         self.send_as(request, plan)?;
         let mut inner = self.sink.inner();
         inner.session.tx = Tx::None;
-        inner.session.selecting = selects;
+        inner.session.switching = selects;
         if let Some(lane) = self.attached.lane().filter(|_| inner.session.queued_writes) {
             self.wrote.note(lane);
         }

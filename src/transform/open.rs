@@ -101,7 +101,7 @@ impl Transform {
             | ReplyPlan::Selected(_)
             | ReplyPlan::Renumber { .. }
             | ReplyPlan::Commands(_) => pass(walk, out),
-            ReplyPlan::Replace(bytes) => {
+            ReplyPlan::Replace(bytes) | ReplyPlan::Greeted(_, bytes) => {
                 walk.skip_value().ok_or(OpenFailure::Shape)?;
                 out.extend_from_slice(bytes);
                 Ok(())

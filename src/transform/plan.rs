@@ -10,7 +10,7 @@ use super::json::DocumentPlan;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules::{self, Fields};
-use crate::resp::{Token, Walker};
+use crate::resp::{Proto, Token, Walker};
 
 /// A reply's shape and the places of the sealed values in it.
 #[derive(Default)]
@@ -46,6 +46,8 @@ pub enum ReplyPlan {
     Commands(Question),
     /// The answer to SELECT: OK, and what follows is meant for that database.
     Selected(u32),
+    /// The answer to HELLO, sent for a client that is to go on in this protocol: it gets these bytes, unless it is refused.
+    Greeted(Proto, Bytes),
     /// The answer to MULTI: anything but OK means that what follows runs outside of a transaction.
     Started,
     /// The answer to a command inside MULTI: QUEUED, or the server's refusal.
@@ -107,7 +109,7 @@ impl ReplyPlan {
             Self::OfKeys(keys, _) => keys.iter().map(|(key, _)| 2 * key.len() + 128).sum(),
             Self::Field(_, field) => field.len(),
             Self::Document(plan) => plan.weight(),
-            Self::Replace(bytes) => bytes.len(),
+            Self::Replace(bytes) | Self::Greeted(_, bytes) => bytes.len(),
             Self::Commands(question) => question.weight(),
             _ => 0,
         };
@@ -121,6 +123,7 @@ impl ReplyPlan {
             Self::Started | Self::Released => frame != b"+OK\r\n",
             // The command that was sent instead of the client's (DISCARD) was refused.
             Self::Replace(_) => frame.first() == Some(&b'-'),
+            Self::Greeted(..) => self.switched(frame).is_none() && frame.first() != Some(&b'-'),
             Self::Queued => frame != b"+QUEUED\r\n" && frame.first() != Some(&b'-'),
             _ => false,
         }
@@ -128,12 +131,20 @@ impl ReplyPlan {
 }
 
 impl ReplyPlan {
-    /// Does the reply decide in which database the client is?
-    pub fn may_select(&self) -> bool {
+    /// Does the reply decide in which database the client is, or which protocol it speaks?
+    pub fn may_switch(&self) -> bool {
         match self {
-            Self::Selected(_) => true,
-            Self::Exec(plans) => plans.iter().any(Self::may_select),
+            Self::Selected(_) | Self::Greeted(..) => true,
+            Self::Exec(plans) => plans.iter().any(Self::may_switch),
             _ => false,
+        }
+    }
+
+    /// The protocol of what follows `frame`, if `frame` says that it has changed.
+    pub fn switched(&self, frame: &[u8]) -> Option<Proto> {
+        match self {
+            Self::Greeted(proto, _) if frame.first() == Some(&greeting_in(*proto)) => Some(*proto),
+            _ => None,
         }
     }
 
@@ -197,6 +208,14 @@ impl Owned {
 
     fn scope(&self) -> Scope<'_> {
         Scope { kind: self.kind, id: &self.id }
+    }
+}
+
+/// How the answer to HELLO begins: it comes in the protocol that was asked for.
+fn greeting_in(proto: Proto) -> u8 {
+    match proto {
+        Proto::Resp2 => b'*',
+        Proto::Resp3 => b'%',
     }
 }
 

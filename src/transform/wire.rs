@@ -5,7 +5,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::resp::encode;
+use crate::resp::{Proto, encode};
 
 /// An idle wire gives back a buffer larger than this: one large value must not be paid for forever.
 const KEEP_CAPACITY: usize = 64 * 1024;
@@ -18,7 +18,7 @@ pub struct Wire(BytesMut);
 #[derive(Clone, Copy)]
 pub enum Control<'a> {
     Hello {
-        version: u8,
+        proto: Proto,
         auth: Option<(&'a str, &'a str)>,
     },
     Select(u32),
@@ -71,14 +71,17 @@ impl Wire {
 
     pub fn control(&mut self, command: Control<'_>) {
         match command {
-            Control::Hello { version, auth } => {
-                let version = [b'0' + version];
+            Control::Hello { proto, auth } => {
+                let version: &[u8] = match proto {
+                    Proto::Resp2 => b"2",
+                    Proto::Resp3 => b"3",
+                };
                 match auth {
                     Some((user, password)) => encode::command(
                         &mut self.0,
-                        &[b"HELLO", &version, b"AUTH", user.as_bytes(), password.as_bytes()],
+                        &[b"HELLO", version, b"AUTH", user.as_bytes(), password.as_bytes()],
                     ),
-                    None => encode::command(&mut self.0, &[b"HELLO", &version]),
+                    None => encode::command(&mut self.0, &[b"HELLO", version]),
                 }
             }
             Control::Select(db) => {

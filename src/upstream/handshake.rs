@@ -36,11 +36,7 @@ pub(super) struct Greeting {
 pub(super) async fn shake(stream: &mut Stream, endpoint: &Endpoint, key: LaneKey) -> Result<Greeting, Unavailable> {
     let mut wire = Wire::default();
     let auth = endpoint.login.as_ref().map(|l| (l.user.as_str(), l.password.as_str()));
-    let version = match key.proto {
-        Proto::Resp2 => 2,
-        Proto::Resp3 => 3,
-    };
-    wire.control(Control::Hello { version, auth });
+    wire.control(Control::Hello { proto: key.proto, auth });
     if key.db != 0 {
         wire.control(Control::Select(key.db));
     }

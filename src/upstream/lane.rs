@@ -119,6 +119,8 @@ pub(super) enum Closing {
 
 pub struct Lane {
     pub key: LaneKey,
+    /// That of its key, until HELLO is sent for a client that has it alone. Such a lane is retired.
+    pub(super) proto: Cell<Proto>,
     pub(super) usage: Cell<LaneUse>,
     /// The server's number of this connection; 0 until it is made, [`Self::NO_NUMBER`] if the server tells
     /// none. Other workers read it.
@@ -135,6 +137,7 @@ impl Lane {
     pub(super) fn new(key: LaneKey, usage: LaneUse) -> Rc<Self> {
         Rc::new(Self {
             key,
+            proto: Cell::new(key.proto),
             usage: Cell::new(usage),
             server_id: Arc::default(),
             owner: RefCell::new(None),

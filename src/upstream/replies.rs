@@ -179,6 +179,9 @@ impl Lane {
         }
         let Some(done) = state.pending.pop_front() else { return Err(unasked()) };
         drop(state);
+        if let Some(proto) = done.plan.switched(frame) {
+            self.proto.set(proto);
+        }
         if let Some(owner) = done.owner {
             owner.reply(done.seq, &done.plan, frame, true);
         }
@@ -196,7 +199,7 @@ impl Lane {
     }
 
     fn is_out_of_band(&self, kind: u8) -> bool {
-        kind == b'>' || (kind == b'*' && self.key.proto == Proto::Resp2 && self.state.borrow().subscribed)
+        kind == b'>' || (kind == b'*' && self.proto.get() == Proto::Resp2 && self.state.borrow().subscribed)
     }
 
     fn is_monitor_line(&self) -> bool {
