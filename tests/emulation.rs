@@ -350,6 +350,33 @@ fn a_change_costs_two_commands_and_a_reading_one() {
 }
 
 #[test]
+fn a_client_can_read_what_it_costs() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    for mut client in [sidecar.connect(), sidecar.connect3()] {
+        let read = |client: &mut support::Raw| {
+            let text = String::from_utf8(client.run("INFO waxseal").bytes()).expect("text");
+            let number = |name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
+                line.parse::<i64>().expect("a number")
+            };
+            assert!(text.contains(concat!("waxseal_version:", env!("CARGO_PKG_VERSION"), "\r\n")), "{text}");
+            ["emulated_commands:", "emulated_upstream_commands:", "emulated_retries:"].map(number)
+        };
+        client.run("INCR k");
+        let before = read(&mut client);
+        for _ in 0..10 {
+            client.run("INCR k");
+        }
+        client.run("INCRBY k x");
+        let after = read(&mut client);
+        assert_eq!([0, 1, 2].map(|at| after[at] - before[at]), [10, 20, 0]);
+        assert!(String::from_utf8_lossy(&client.run("INFO").bytes()).contains("\r\n\r\n# Waxseal\r\n"));
+        assert!(!String::from_utf8_lossy(&client.run("INFO server").bytes()).contains("Waxseal"));
+    }
+}
+
+#[test]
 fn a_rule_may_refuse_what_computes() {
     let upstream = Upstream::start();
     let sidecar = Sidecar::start_with(&upstream, |settings| {

@@ -159,6 +159,7 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
         per_connection: limits.per_connection.map(|r| TokenBucket { limit: r.limit, window: r.window, burst: r.burst }),
         dedicated: upstream.lanes == Lanes::Dedicated,
         buffered: AtomicUsize::new(0),
+        costs: Arc::default(),
     })
 }
 

@@ -155,7 +155,9 @@ pub fn on_rule(row: &Spec) -> String {
         }
         Verdict::Pass => match (row.lane, row.keys, row.reply) {
             (Lane::Never(_), ..) => "refused".to_owned(),
-            (_, _, Reply::Info) => "no key; the replication section is rewritten".to_owned(),
+            (_, _, Reply::Info) => {
+                "no key; the replication section is rewritten, and a section `waxseal` added".to_owned()
+            }
             (Lane::Subscribe, ..) => "passes; messages are decrypted".to_owned(),
             (_, Keys::None, _) => "no key".to_owned(),
             _ => "passes".to_owned(),

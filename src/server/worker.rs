@@ -12,7 +12,7 @@ use crate::client::{Registry, Secrets};
 use crate::crypto::{Cipher, Keyring};
 use crate::policy::{Policy, TokenBucket};
 use crate::resp::Proto;
-use crate::transform::{Control, Transform};
+use crate::transform::{Control, Costs, Transform};
 use crate::upstream::{Budgets, Endpoint, LaneKey, Pool};
 
 /// One read's worth of requests; larger ones are read on behind what came.
@@ -46,6 +46,8 @@ pub struct Shared {
     pub per_connection: Option<TokenBucket>,
     pub dedicated: bool,
     pub buffered: AtomicUsize,
+    /// What the commands that take several steps have cost, for INFO.
+    pub costs: Arc<Costs>,
 }
 
 /// One worker's own things.
@@ -61,7 +63,8 @@ pub(super) struct Worker {
 impl Worker {
     pub fn new(shared: Arc<Shared>, share: usize) -> Rc<Self> {
         let cipher = shared.keyring.clone().map(Cipher::new);
-        let transform = Transform::new(shared.policy.clone(), cipher, shared.bounds.max_bulk);
+        let transform =
+            Transform::new(shared.policy.clone(), cipher, shared.bounds.max_bulk).counting_in(shared.costs.clone());
         let all = shared.budgets;
         let budgets = Budgets {
             transactions: all.transactions.div_ceil(share),

@@ -33,6 +33,7 @@ use open::OpenFailure;
 
 use emulate::Locking;
 pub use emulate::{Emulation, Stored, Turn};
+pub use info::Costs;
 pub use plan::{Owned, ReplyPlan};
 pub use push::{Confirmation, Invalidation, Message, PushKind, confirmed_channel, push_kind};
 pub use script::stored_values;
@@ -46,11 +47,19 @@ pub struct Transform {
     max_bulk: usize,
     /// Of the scripts by which commands are carried out here.
     locking: Locking,
+    /// What they cost; shared by all workers.
+    costs: Arc<Costs>,
 }
 
 impl Transform {
     pub fn new(policy: Arc<Policy>, cipher: Option<Cipher>, max_bulk: usize) -> Self {
-        Self { policy, cipher, max_bulk, locking: Locking::default() }
+        Self { policy, cipher, max_bulk, locking: Locking::default(), costs: Arc::default() }
+    }
+
+    /// Counts there what is carried out here.
+    #[must_use]
+    pub fn counting_in(self, costs: Arc<Costs>) -> Self {
+        Self { costs, ..self }
     }
 
     pub fn policy(&self) -> &Arc<Policy> {

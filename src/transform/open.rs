@@ -123,7 +123,9 @@ impl Transform {
             }
             ReplyPlan::Document(plan) => self.open_document(plan, walk, proto, out),
             ReplyPlan::Outcome(scope) => self.outcome(walk, scope, proto, out),
-            ReplyPlan::Info => info::without_topology(walk, out).ok_or(OpenFailure::Shape),
+            ReplyPlan::Info { ours } => {
+                info::rewritten(walk, ours.then_some(&*self.costs), out).ok_or(OpenFailure::Shape)
+            }
             ReplyPlan::Exec(plans) => self.exec(walk, plans, proto, out),
         }
     }

@@ -40,8 +40,8 @@ pub enum ReplyPlan {
     Document(Box<DocumentPlan>),
     /// How a job ended, with a field of its hash.
     Outcome(Owned),
-    /// INFO, whose topology the client must not follow.
-    Info,
+    /// INFO, whose topology the client must not follow, and perhaps our own section.
+    Info { ours: bool },
     /// COMMAND, answered from the table if the server has no answer.
     Commands(Question),
     /// The answer to SELECT: OK, and what follows is meant for that database.

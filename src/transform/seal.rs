@@ -6,7 +6,7 @@ use super::commands::Question;
 use super::compute::Reading;
 use super::place::{PlaceOf, What, place_of};
 use super::plan::{Names, Owned, ReplyPlan, scope};
-use super::{Control, Transform, Wire};
+use super::{Control, Transform, Wire, info};
 use crate::command::{Args, FieldNames, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
 use crate::crypto::{OVERHEAD, Place, SealError};
 use crate::policy::rules::Rule;
@@ -24,7 +24,7 @@ impl Transform {
         if !admitted.is_protected() {
             wire.buffer().extend_from_slice(request.bytes());
             return Ok(match request.spec().map(|s| &s.reply) {
-                Some(Reply::Info) => ReplyPlan::Info,
+                Some(Reply::Info) => ReplyPlan::Info { ours: info::asks_for_ours(request.args()) },
                 _ if request.container().is_some_and(|c| c.name == "command") => {
                     Question::of(request).map_or(ReplyPlan::Raw, ReplyPlan::Commands)
                 }
@@ -217,7 +217,7 @@ impl Transform {
                 let reading = Reading::parse(*computed, args).map_err(|complaint| Refusal::Redis(complaint.into()))?;
                 first().map(|key| ReplyPlan::Computed(key, field, reading)).unwrap_or_default()
             }
-            Reply::Info => ReplyPlan::Info,
+            Reply::Info => ReplyPlan::Info { ours: info::asks_for_ours(args) },
             Reply::Shaped(shape) => shaped(shape),
             Reply::Optional { marked, plain } => shaped(if form.marked { marked } else { plain }),
             Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),

@@ -15,6 +15,8 @@ mod snapshot;
 mod swap;
 mod value;
 
+use std::sync::atomic::Ordering;
+
 use bytes::{Bytes, BytesMut};
 
 use super::plan::ReplyPlan;
@@ -110,6 +112,7 @@ impl Transform {
             Method::Change(change) => Box::new(value::Value::of(change, admitted, self)?),
             Method::Search(search) => Box::new(list::List::of(search, admitted, self)?),
         };
+        self.costs.commands.fetch_add(1, Ordering::Relaxed);
         Ok(Some(Emulation::new(keys, work, self.locking)))
     }
 }
@@ -169,6 +172,7 @@ impl Emulation {
 
     /// Takes the reply to what was sent last. Writes the client's reply to `out` when it is [`Turn::Done`].
     pub fn take(&mut self, frame: &[u8], transform: &mut Transform, proto: Proto, out: &mut BytesMut) -> Turn {
+        transform.costs.steps.fetch_add(1, Ordering::Relaxed);
         if let Some(Token::Error(text) | Token::BlobError(text)) = Walker::new(frame).next() {
             if text.starts_with(b"NOSCRIPT") && !self.in_full {
                 self.in_full = true;
@@ -192,6 +196,7 @@ impl Emulation {
             Stage::Write(write) => match Walker::new(frame).next() {
                 Some(Token::Integer(1)) => Ok(Next::Answer(write.answer.clone())),
                 Some(Token::Integer(0)) => {
+                    transform.costs.retries.fetch_add(1, Ordering::Relaxed);
                     self.start_over();
                     return Turn::Lost;
                 }
