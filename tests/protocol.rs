@@ -352,6 +352,30 @@ fn errors_on_protected_keys_are_the_servers_own() {
     pair.finish();
 }
 
+/// The same for the arguments of every command that works on encrypted keys: what is wrong with them is said in Redis's
+/// words, whoever finds it.
+#[test]
+fn malformed_requests_on_protected_keys_get_redis_own_errors() {
+    let pair = Pair::new();
+    let mut setup = pair.sidecar.connect();
+    for line in [
+        "SET session:s value",
+        "RPUSH session:list a b c",
+        "SADD session:set a b c",
+        "ZADD session:z 1 a 2 b 3 c",
+        "HSET user:hash f v g w",
+        "XADD session:x 1-1 f v",
+        "XGROUP CREATE session:x g 0",
+        "GEOADD session:g 1 2 a 1 2.001 b",
+    ] {
+        assert!(!matches!(setup.run(line), Frame::Error(_)), "{line}");
+    }
+    for line in include_str!("protocol/malformed.txt").lines() {
+        pair.same(format!("{line}\r\n").as_bytes());
+    }
+    pair.finish();
+}
+
 /// However the bytes arrive, one by one or all at once.
 #[test]
 fn requests_in_pieces() {

@@ -16,6 +16,8 @@ pub enum Grammar {
     Fixed,
     /// No options, and at most so many arguments, the name among them.
     AtMost(u8),
+    /// The same, where Redis takes what is beyond for a wrong number of arguments.
+    NoMoreThan(u8),
     /// Pairs from position `from` to the end.
     Pairs { from: u8 },
     /// SET: EX PX EXAT PXAT KEEPTTL NX XX GET.
@@ -101,6 +103,8 @@ pub enum GrammarError {
     WrongArity,
     /// Redis's `value is not an integer or out of range`.
     NotAnInteger,
+    /// Where XADD's id should be.
+    NotAnId,
     /// IFEQ, IFNE, IFDEQ, IFDNE: compares with the stored value.
     ComparesValue,
 }
@@ -111,6 +115,7 @@ impl fmt::Display for GrammarError {
             Self::Syntax => "syntax error",
             Self::WrongArity => "wrong number of arguments",
             Self::NotAnInteger => "value is not an integer or out of range",
+            Self::NotAnId => "Invalid stream ID specified as stream command argument",
             Self::ComparesValue => Reason::ValueComparison.sentence(),
         })
     }
@@ -123,7 +128,7 @@ impl Grammar {
     #[must_use]
     pub const fn options(self) -> &'static str {
         match self {
-            Self::Fixed | Self::AtMost(_) | Self::Pairs { .. } => "",
+            Self::Fixed | Self::AtMost(_) | Self::NoMoreThan(_) | Self::Pairs { .. } => "",
             Self::Set => "EX PX EXAT PXAT KEEPTTL NX XX GET",
             Self::GetEx => "EX PX EXAT PXAT PERSIST",
             Self::RandomField => "WITHVALUES",
@@ -146,7 +151,8 @@ impl Grammar {
         match self {
             Self::Fixed => Ok(Form::default()),
             Self::AtMost(most) if args.len() > usize::from(most) => Err(GrammarError::Syntax),
-            Self::AtMost(_) => Ok(Form::default()),
+            Self::NoMoreThan(most) if args.len() > usize::from(most) => Err(GrammarError::WrongArity),
+            Self::AtMost(_) | Self::NoMoreThan(_) => Ok(Form::default()),
             Self::Pairs { from } => pairs(args, usize::from(from)),
             Self::Set => expiring(args, 3, Expiring::Set),
             Self::GetEx => expiring(args, 2, Expiring::GetEx),
@@ -360,7 +366,7 @@ fn stream_entry(args: Args<'_>) -> Result<Form, GrammarError> {
     // The id: anything else here is a word of a newer server, whose arguments would be taken for fields.
     let id = args.get(at).ok_or(GrammarError::WrongArity)?;
     if id != b"*" && !id.first().is_some_and(u8::is_ascii_digit) {
-        return Err(GrammarError::Syntax);
+        return Err(GrammarError::NotAnId);
     }
     pairs(args, at + 1)?;
     Ok(Form { start: at + 1, ..Form::default() })

@@ -24,6 +24,7 @@ use std::collections::HashSet;
 
 use crate::command::{
     Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Method, Reason, Request, Spec, Verdict, When,
+    check_arity,
 };
 use rules::{Rule, RuleSet, Scope};
 use script::Library;
@@ -106,6 +107,17 @@ impl Policy {
     /// Decides on one request. The rate limit is not part of it: a limiter belongs to a client and
     /// is asked first.
     pub fn admit<'a>(&self, request: Request<'a>, scratch: &'a mut Scratch) -> Result<Admitted<'a>, Refusal> {
+        self.decide(request, scratch).map_err(|refusal| {
+            // Of a request that the server would not carry out either, its own words say more.
+            match request.spec() {
+                Some(spec) if !check_arity(spec, request.args().len()) => Refusal::wrong_arity(spec.name),
+                Some(spec) => spec.bad_count(request.args()).map_or(refusal, Refusal::Redis),
+                None => refusal,
+            }
+        })
+    }
+
+    fn decide<'a>(&self, request: Request<'a>, scratch: &'a mut Scratch) -> Result<Admitted<'a>, Refusal> {
         scratch.hits.clear();
         let Some(spec) = request.spec() else {
             return self.admit_unknown(request);

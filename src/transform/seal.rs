@@ -236,7 +236,7 @@ fn understand(spec: &'static Spec, grammar: Grammar, args: Args<'_>) -> Result<F
     grammar.check(args).map_err(|e| match e {
         GrammarError::ComparesValue => Refusal::ComparesValue { command: spec.name },
         GrammarError::WrongArity => Refusal::wrong_arity(spec.name),
-        GrammarError::Syntax | GrammarError::NotAnInteger => Refusal::Redis(format!("ERR {e}")),
+        GrammarError::Syntax | GrammarError::NotAnInteger | GrammarError::NotAnId => Refusal::Redis(format!("ERR {e}")),
     })
 }
 

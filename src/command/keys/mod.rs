@@ -6,6 +6,7 @@
 //! letter: a word that is not known makes the whole request [`Unclear`], because a server reads more
 //! loosely than it documents (it compares options up to a NUL byte, for one).
 
+mod misuse;
 mod options;
 
 use std::fmt;

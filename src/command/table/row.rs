@@ -4,7 +4,7 @@
 
 pub(super) use crate::command::Access::{Overwrite, Read, Remove, Update};
 pub(super) use crate::command::Grammar::{
-    AtMost, Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, NamedFields, Options, Pairs, RandomField,
+    AtMost, Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, NamedFields, NoMoreThan, Options, Pairs, RandomField,
     RandomMember, ScoredMembers, Set, SetOperation, StreamEntry,
 };
 pub(super) use crate::command::Keys::{
