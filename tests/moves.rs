@@ -359,7 +359,7 @@ fn may_run(form: &Form, keys: &[Key; 3], way: Way) -> bool {
             };
             in_clear || native || (otherwise.is_some() && way == Way::Alone)
         }
-        (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Emulate(_)) => true,
+        (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Emulate(_)) => true,
     }
 }
 

@@ -140,6 +140,9 @@ pub fn on_rule(row: &Spec) -> String {
             format!("{}; refused without `json` in the rule: [{1}](#{1})", document(what), Reason::NoPaths.code())
         }
         Verdict::Seal(grammar) => sealed(row, grammar),
+        Verdict::Unless { grammar, words, instead } => {
+            format!("{}; with {}: {}", sealed(row, grammar), words.words.join(", "), emulated(instead))
+        }
         Verdict::If { when, grammar, otherwise } => {
             let sealed = sealed(row, grammar);
             let sealed = if sealed.is_empty() { "passes".to_owned() } else { sealed };
@@ -168,6 +171,7 @@ pub fn on_rule(row: &Spec) -> String {
 fn emulated(method: Method) -> &'static str {
     match method {
         Method::Change(_) => "read, changed by Waxseal and written back if it is still the same; not inside MULTI",
+        Method::Read(_) => "worked out by Waxseal on all that is stored, decrypted",
         Method::Search(_) => "read, looked through by Waxseal and changed if it is still the same; not inside MULTI",
     }
 }

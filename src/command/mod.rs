@@ -27,4 +27,6 @@ pub use request::{Args, Request};
 pub use shape::Shape;
 pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};
 pub use table::{Group, find, groups, table};
-pub use treatment::{Change, Computed, Document, FieldNames, Method, Reply, Search, Values, Verdict, When};
+pub use treatment::{
+    Change, Computed, Document, FieldNames, Lex, Method, Reply, Search, Source, Values, Verdict, When, Words,
+};

@@ -4,7 +4,7 @@
 //! In: nothing; these are constants. Out: the types of a row's last columns.
 //! Must never: hold an argument.
 
-use super::{Grammar, Reason, Shape};
+use super::{Args, Grammar, Reason, Shape};
 
 /// Which arguments are values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,13 +117,55 @@ pub enum Computed {
     BitPosition,
     /// BITFIELD_RO.
     BitFields,
+    /// DIGEST.
+    Digest,
+    /// LPOS.
+    Position,
+    /// ZRANGEBYLEX and its like.
+    Lex(Lex),
+}
+
+/// Which command orders members by their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lex {
+    /// ZRANGE with BYLEX.
+    Range,
+    /// ZRANGEBYLEX, ZREMRANGEBYLEX.
+    Forward,
+    /// ZREVRANGEBYLEX.
+    Reverse,
+    /// ZLEXCOUNT.
+    Count,
+}
+
+/// What is read so that something can be worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The key's value.
+    Value,
+    /// That of the hash field named at 2.
+    Field,
+    /// All elements of a list.
+    Elements,
+    /// All members of a sorted set, with their scores.
+    Members,
 }
 
 impl Computed {
-    /// Is the value that of a hash field, named at 2? Else it is the key's.
+    #[must_use]
+    pub const fn source(self) -> Source {
+        match self {
+            Self::FieldLength => Source::Field,
+            Self::Position => Source::Elements,
+            Self::Lex(_) => Source::Members,
+            _ => Source::Value,
+        }
+    }
+
+    /// Is all that it touches one value of a hash field, named at 2?
     #[must_use]
     pub const fn of_a_field(self) -> bool {
-        matches!(self, Self::FieldLength)
+        matches!(self.source(), Source::Field)
     }
 }
 
@@ -169,6 +211,8 @@ pub enum Verdict {
     /// The same where all keys live under one derived key and the rule is such that it can work; else carried
     /// out here, or refused.
     If { when: When, grammar: Grammar, otherwise: Option<Method> },
+    /// The same as [`Self::Seal`], but carried out here if one of these words stands among the options.
+    Unless { grammar: Grammar, words: Words, instead: Method },
     /// Carried out here, in more than one step.
     Emulate(Method),
     /// Carries JSON: what stands at the paths of the rule is sealed and opened. Refused without such paths.
@@ -182,9 +226,25 @@ impl Verdict {
     #[must_use]
     pub const fn grammar(self) -> Option<Grammar> {
         match self {
-            Self::Seal(grammar) | Self::If { grammar, .. } => Some(grammar),
+            Self::Seal(grammar) | Self::If { grammar, .. } | Self::Unless { grammar, .. } => Some(grammar),
             Self::Pass | Self::Emulate(_) | Self::Document(_) | Self::Refuse(_) => None,
         }
+    }
+}
+
+/// Options, in upper case, from this position on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub from: usize,
+    pub words: &'static [&'static str],
+}
+
+impl Words {
+    /// Is one of them there? Also true where it is the operand of another option, so whoever carries the command
+    /// out reads all options.
+    #[must_use]
+    pub fn any(self, args: Args<'_>) -> bool {
+        (self.from..args.len()).any(|at| self.words.iter().any(|word| args.is(at, word)))
     }
 }
 
@@ -214,6 +274,8 @@ impl When {
 /// How a command is carried out here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// One read, on whose reply the client's is worked out.
+    Read(Computed),
     /// One value is changed.
     Change(Change),
     /// An element of a list is looked for.
@@ -235,6 +297,7 @@ impl Method {
     pub const fn of_a_field(self) -> bool {
         match self {
             Self::Change(change) => change.of_a_field(),
+            Self::Read(computed) => computed.of_a_field(),
             Self::Search(_) => false,
         }
     }

@@ -190,6 +190,10 @@ impl Policy {
                 }
             }
             (Verdict::Emulate(how), Some(_)) => method = Some(how),
+            (Verdict::Unless { words, instead, .. }, Some(_)) if words.any(request.args()) => {
+                // Without a method the grammar refuses the word.
+                method = self.rules_of(&scratch.hits).all(|rule| !rule.refuses_computing).then_some(instead);
+            }
             (Verdict::Document(_), Some(_)) => self.check_documents(spec, &scratch.hits)?,
             _ => {}
         }

@@ -9,6 +9,7 @@
 
 mod commands;
 mod compute;
+mod computed;
 mod emulate;
 mod info;
 mod json;

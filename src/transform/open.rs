@@ -112,14 +112,8 @@ impl Transform {
             ReplyPlan::Values(scopes) => self.values(walk, scopes, proto, out),
             ReplyPlan::Fields(scope, fields) => self.fields(walk, scope, fields, proto, out),
             ReplyPlan::FieldMapValues(scope) => self.values_of_fields(walk, scope, out),
-            ReplyPlan::Computed(scope, field, reading) => {
-                let value = match walk.next() {
-                    Some(Token::Bulk(sealed)) => Some(self.open_value(&scope.value(field.as_deref()), sealed)?),
-                    Some(Token::Null) => None,
-                    _ => return Err(OpenFailure::Shape),
-                };
-                reading.answer(value.as_deref()).write(proto, out);
-                Ok(())
+            ReplyPlan::Computed(scope, field, computing) => {
+                self.work_out(scope, field.as_deref(), computing, walk, proto, out)
             }
             ReplyPlan::Document(plan) => self.open_document(plan, walk, proto, out),
             ReplyPlan::Outcome(scope) => self.outcome(walk, scope, proto, out),

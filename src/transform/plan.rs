@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::commands::Question;
-use super::compute::Reading;
+use super::compute::Computing;
 use super::json::DocumentPlan;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
@@ -32,8 +32,8 @@ pub enum ReplyPlan {
     Fields(Owned, Names),
     /// Fields and values, of which the client asked for the values only (HVALS).
     FieldMapValues(Owned),
-    /// The value of a key, or of its field, on which this is worked out for the client (STRLEN).
-    Computed(Owned, Option<Bytes>, Reading),
+    /// What a key, or its field, holds, on which this is worked out for the client (STRLEN, LPOS).
+    Computed(Owned, Option<Bytes>, Computing),
     /// A step of an emulated command; whoever sent it looks at the reply.
     Step,
     /// JSON texts.
@@ -108,6 +108,7 @@ impl ReplyPlan {
             Self::Values(scopes) => scopes.iter().flatten().map(|s| s.id.len() + 64).sum(),
             Self::OfKeys(keys, _) => keys.iter().map(|(key, _)| 2 * key.len() + 128).sum(),
             Self::Field(_, field) => field.len(),
+            Self::Computed(_, field, computing) => field.as_ref().map_or(0, Bytes::len) + computing.weight(),
             Self::Document(plan) => plan.weight(),
             Self::Replace(bytes) | Self::Greeted(_, bytes) => bytes.len(),
             Self::Commands(question) => question.weight(),

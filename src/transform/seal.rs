@@ -3,11 +3,12 @@
 use bytes::{Bytes, BytesMut};
 
 use super::commands::Question;
-use super::compute::Reading;
 use super::place::{PlaceOf, What, place_of};
 use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire, info};
-use crate::command::{Args, FieldNames, Form, Grammar, GrammarError, Reply, Shape, Spec, Values, Verdict, check_arity};
+use crate::command::{
+    Args, FieldNames, Form, Grammar, GrammarError, Method, Reply, Shape, Spec, Values, Verdict, check_arity,
+};
 use crate::crypto::{OVERHEAD, Place, SealError};
 use crate::policy::rules::Rule;
 use crate::policy::{Admitted, KeyHit, Refusal};
@@ -56,6 +57,9 @@ impl Transform {
             out.extend_from_slice(request.bytes());
             return Ok(ReplyPlan::Raw);
         }
+        if let (Some(Method::Read(computed)), _) | (None, Reply::Computed(computed)) = (admitted.method(), spec.reply) {
+            return self.ask(spec, computed, admitted, out);
+        }
         match &spec.verdict {
             Verdict::Pass => {
                 out.extend_from_slice(request.bytes());
@@ -63,7 +67,7 @@ impl Transform {
             }
             // Carried out in steps, by whoever asked for them first; there is no one request that does it.
             _ if admitted.method().is_some() => Err(Refusal::InTransaction { command: spec.name }),
-            Verdict::Seal(grammar) | Verdict::If { grammar, .. } => {
+            Verdict::Seal(grammar) | Verdict::If { grammar, .. } | Verdict::Unless { grammar, .. } => {
                 if !check_arity(spec, request.args().len()) {
                     return Err(Refusal::wrong_arity(spec.name));
                 }
@@ -115,12 +119,6 @@ impl Transform {
             encode::command(out, &[b"HGETALL", key]);
             return Ok(());
         }
-        if let Reply::Computed(computed) = spec.reply {
-            let (name, len): (&[u8], usize) = if computed.of_a_field() { (b"HGET", 3) } else { (b"GET", 2) };
-            encode::array_header(out, len);
-            encode::bulk(out, name);
-            return (1..len).try_for_each(|index| self.write_arg(spec, form, admitted, index, out));
-        }
         let names = spec.fields != FieldNames::None && self.seals_field_names(admitted);
         if matches!(spec.values, Values::None) && !names {
             out.extend_from_slice(request.bytes());
@@ -135,7 +133,7 @@ impl Transform {
     }
 
     /// One argument, sealed if it is to be.
-    fn write_arg(
+    pub(super) fn write_arg(
         &mut self,
         spec: &'static Spec,
         form: &Form,
@@ -211,12 +209,8 @@ impl Transform {
         let fields =
             |from: usize| first().map(|key| ReplyPlan::Fields(key, Names::from(args, from))).unwrap_or_default();
         Ok(match &spec.reply {
-            Reply::Raw => ReplyPlan::Sealed,
-            Reply::Computed(computed) => {
-                let field = computed.of_a_field().then(|| args.get(2).map_or_else(Bytes::new, copy));
-                let reading = Reading::parse(*computed, args).map_err(|complaint| Refusal::Redis(complaint.into()))?;
-                first().map(|key| ReplyPlan::Computed(key, field, reading)).unwrap_or_default()
-            }
+            // What is worked out here has been asked for in another way.
+            Reply::Raw | Reply::Computed(_) => ReplyPlan::Sealed,
             Reply::Info => ReplyPlan::Info { ours: info::asks_for_ours(args) },
             Reply::Shaped(shape) => shaped(shape),
             Reply::Optional { marked, plain } => shaped(if form.marked { marked } else { plain }),

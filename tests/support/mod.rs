@@ -7,6 +7,7 @@
 
 pub mod certs;
 pub mod newer;
+pub mod program;
 pub mod random;
 pub mod raw;
 pub mod same;
@@ -16,6 +17,7 @@ pub mod upstash;
 pub mod upstream;
 
 pub use newer::Newer;
+pub use program::{Dice, compare};
 pub use raw::{Frame, Raw};
 pub use sidecar::Sidecar;
 pub use tap::Tap;

@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("lmove",      5,  W,                    Shared,   two(Update, Update),                     together(shaped(Fixed, Shape::Value))),
     row("lmpop",      -4, W,                    Shared,   Counted { count_at: 1, access: Update }, shaped(Fixed, Shape::Keyed(&[VALUES]))),
     row("lpop",       -2, W | FAST,             Shared,   key(Update),                             shaped(NoMoreThan(3), Shape::OneOrEach(&Shape::Value))),
-    row("lpos",       -3, R,                    Shared,   key(Read),                               looks_for_element(Options { from: 3, words: POSITION }, 2, 2, None)),
+    row("lpos",       -3, R,                    Shared,   key(Read),                               looks_for_element(Options { from: 3, words: POSITION }, 2, 2, Some(read(Computed::Position)))),
     row("lpush",      -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, Elements { from: 2, to: 0 })),
     row("lpushx",     -3, W | FAST,             Shared,   key(Update),                             seal(Fixed, Elements { from: 2, to: 0 })),
     row("lrange",     4,  R,                    Shared,   key(Read),                               shaped(Fixed, VALUES)),

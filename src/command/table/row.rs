@@ -21,9 +21,9 @@ pub(super) use crate::command::Values::{
     At, Elements, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart,
     Members, Message, PairsAtStart, SecondsFrom,
 };
-pub(super) use crate::command::{Change, Computed, Effect, FieldNames, Reply, Search, Shape, Spec, Word};
+pub(super) use crate::command::{Change, Computed, Effect, FieldNames, Lex, Reply, Search, Shape, Spec, Word};
 
-use crate::command::{Access, Document, Flags, Grammar, Keys, Lane, Method, Reason, Values, Verdict, When};
+use crate::command::{Access, Document, Flags, Grammar, Keys, Lane, Method, Reason, Values, Verdict, When, Words};
 
 pub(super) const R: u32 = Flags::READ;
 pub(super) const W: u32 = Flags::WRITE;
@@ -61,6 +61,20 @@ pub(super) const fn emulate(change: Change) -> Treatment {
 /// The value is read and opened, and the reply worked out here.
 pub(super) const fn computed(computed: Computed) -> Treatment {
     Treatment(Verdict::Seal(Grammar::Fixed), Values::None, Reply::Computed(computed), FieldNames::None)
+}
+
+/// As `treatment`, but if one of these words stands at `from` or behind it, carried out here.
+pub(super) const fn unless(
+    from: usize,
+    words: &'static [&'static str],
+    instead: Method,
+    Treatment(verdict, values, reply, fields): Treatment,
+) -> Treatment {
+    let verdict = match verdict {
+        Verdict::Seal(grammar) => Verdict::Unless { grammar, words: Words { from, words }, instead },
+        other => other,
+    };
+    Treatment(verdict, values, reply, fields)
 }
 
 /// Carries JSON documents.
@@ -145,6 +159,11 @@ pub(super) const fn looks_for_element(grammar: Grammar, from: u8, to: u8, otherw
 /// Carried out here.
 pub(super) const fn searched(search: Search) -> Option<Method> {
     Some(Method::Search(search))
+}
+
+/// Read and worked out here.
+pub(super) const fn read(computed: Computed) -> Method {
+    Method::Read(computed)
 }
 
 /// Values move as they are from one key to another.

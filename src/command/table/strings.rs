@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("decrby",      3,  W | FAST, Shared, key(Update),                                     emulate(Change::By { negative: true })),
     row("delex",       -2, W | FAST, Shared, key(Update),                                     refuse(ValueComparison)),
     row("delifeq",     3,  W | FAST, Shared, key(Remove),                                     refuse(ValueComparison)),
-    row("digest",      2,  R | FAST, Shared, key(Read),                                       refuse(ComputesOnValue)),
+    row("digest",      2,  R | FAST, Shared, key(Read),                                       computed(Computed::Digest)),
     row("get",         2,  R | FAST, Shared, key(Read),                                       open(Fixed, Reply::Shaped(Shape::Value))),
     row("getdel",      2,  W | FAST, Shared, key(Update),                                     open(Fixed, Reply::Shaped(Shape::Value))),
     row("getex",       -2, W | FAST, Shared, key(Update),                                     open(GetEx, Reply::Shaped(Shape::Value))),

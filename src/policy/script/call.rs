@@ -7,7 +7,7 @@
 
 use super::{Channel, Needs, Why};
 use crate::command::{
-    Access, ChannelPositions, FieldNames, Flags, KeyPositions, Keys, Lane, Request, Spec, Values, Verdict, When,
+    Access, ChannelPositions, FieldNames, Flags, KeyPositions, Keys, Lane, Reply, Request, Spec, Values, Verdict, When,
 };
 
 /// What is known of an expression before the script runs.
@@ -77,7 +77,9 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     }
     match spec.verdict {
         Verdict::Pass => {}
-        Verdict::Seal(_) => needs.values |= spec.values != Values::None,
+        Verdict::Seal(_) | Verdict::Unless { .. } => {
+            needs.values |= spec.values != Values::None || matches!(spec.reply, Reply::Computed(_));
+        }
         Verdict::If { when: When::OneScope, .. } => {
             needs.values |= spec.values != Values::None;
             needs.one_scope = true;

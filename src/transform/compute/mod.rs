@@ -8,15 +8,21 @@ mod bitfield;
 mod bits;
 mod change;
 mod float;
+pub(super) mod lex;
 pub(super) mod number;
+mod position;
 mod reading;
 
 use bytes::BytesMut;
 
+use crate::command::{Args, Computed};
 use crate::resp::{Proto, encode};
 
+use lex::LexRange;
+use position::Position;
+use reading::Reading;
+
 pub(super) use change::Changing;
-pub(super) use reading::Reading;
 
 /// Redis's own words for what is wrong with an argument or a value.
 pub(super) type Complaint = &'static str;
@@ -32,7 +38,9 @@ pub(super) const MAX_STRING: usize = 512 * 1024 * 1024;
 pub enum Answer {
     Int(i64),
     Bulk(Vec<u8>),
-    /// BITFIELD: null where OVERFLOW FAIL held.
+    Bulks(Vec<Vec<u8>>),
+    Null,
+    /// LPOS with COUNT; BITFIELD: null where OVERFLOW FAIL held.
     Ints(Vec<Option<i64>>),
 }
 
@@ -41,6 +49,11 @@ impl Answer {
         match self {
             Self::Int(n) => encode::int(out, *n),
             Self::Bulk(bytes) => encode::bulk(out, bytes),
+            Self::Bulks(all) => {
+                encode::array_header(out, all.len());
+                all.iter().for_each(|bytes| encode::bulk(out, bytes));
+            }
+            Self::Null => encode::null(out, proto),
             Self::Ints(all) => {
                 encode::array_header(out, all.len());
                 for one in all {
@@ -52,4 +65,36 @@ impl Answer {
             }
         }
     }
+}
+
+/// What is worked out on all that a key or field holds, and changes nothing.
+#[derive(Debug)]
+pub enum Computing {
+    Value(Reading),
+    Elements(Position),
+    Members(LexRange),
+}
+
+impl Computing {
+    pub fn parse(what: Computed, args: Args<'_>) -> Result<Self, Complaint> {
+        Ok(match what {
+            Computed::Position => Self::Elements(Position::parse(args)?),
+            Computed::Lex(lex) => Self::Members(LexRange::parse(lex, args)?),
+            what => Self::Value(Reading::parse(what, args)?),
+        })
+    }
+
+    /// About how many bytes it holds.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Value(_) => 0,
+            Self::Elements(position) => position.weight(),
+            Self::Members(range) => range.weight(),
+        }
+    }
+}
+
+fn length_of(len: usize) -> i64 {
+    // Nothing in memory is longer.
+    i64::try_from(len).unwrap_or(i64::MAX)
 }

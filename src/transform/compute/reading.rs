@@ -1,4 +1,4 @@
-//! Commands that only read a value: STRLEN, GETRANGE, GETBIT, BITCOUNT, BITPOS, BITFIELD_RO.
+//! Commands that only read one value: STRLEN, GETRANGE, GETBIT, BITCOUNT, BITPOS, BITFIELD_RO.
 
 use super::bitfield::BitFields;
 use super::{Answer, Complaint, MAX_STRING, NOT_AN_INTEGER, SYNTAX, bits, number};
@@ -25,6 +25,7 @@ pub enum Reading {
     BitCount(Option<Span>),
     BitPosition { bit: bool, span: Option<Span> },
     BitFields(BitFields),
+    Digest,
 }
 
 impl Reading {
@@ -54,6 +55,9 @@ impl Reading {
                 Self::BitPosition { bit, span }
             }
             Computed::BitFields => Self::BitFields(BitFields::parse(args, true)?),
+            Computed::Digest => Self::Digest,
+            // Of more than one value.
+            Computed::Position | Computed::Lex(_) => return Err(SYNTAX),
         })
     }
 
@@ -68,6 +72,7 @@ impl Reading {
             Self::BitPosition { bit, .. } if value.is_none() => Answer::Int(if *bit { -1 } else { 0 }),
             Self::BitPosition { bit, span } => Answer::Int(bit_position(bytes, *bit, *span)),
             Self::BitFields(fields) => Answer::Ints(fields.read(bytes)),
+            Self::Digest => value.map_or(Answer::Null, |value| Answer::Bulk(digest(value).into_bytes())),
         }
     }
 }
@@ -91,9 +96,13 @@ pub(super) fn bit_offset(text: &[u8], width: Option<u32>) -> Result<u64, Complai
     offset.filter(|n| n / 8 < MAX_STRING as u64).ok_or(BAD_OFFSET)
 }
 
+/// What DIGEST gives: XXH3 of 64 bits in lower-case hexadecimal digits.
+pub(in crate::transform) fn digest(bytes: &[u8]) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(bytes))
+}
+
 fn length(bytes: &[u8]) -> i64 {
-    // No slice is longer.
-    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
+    super::length_of(bytes.len())
 }
 
 fn range(bytes: &[u8], start: i64, end: i64) -> &[u8] {

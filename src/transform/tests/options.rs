@@ -212,9 +212,9 @@ fn list_elements_are_found_again_only_where_the_rule_says_so() {
     let push = [&b"RPUSH"[..], b"h", MARKER, MARKER];
     let (sent, _) = seal(&mut at_random, &push).unwrap();
     assert_ne!(sent[2], sent[3]);
-    for command in
-        [&[&b"LREM"[..], b"h", b"0", MARKER][..], &[b"LPOS", b"h", MARKER], &[b"LINSERT", b"h", b"AFTER", MARKER, b"x"]]
-    {
+    let (asked, _) = seal(&mut at_random, &[b"LPOS", b"h", MARKER]).unwrap();
+    assert_eq!(asked, [&b"LRANGE"[..], b"h", b"0", b"-1"], "it is looked for here");
+    for command in [&[&b"LREM"[..], b"h", b"0", MARKER][..], &[b"LINSERT", b"h", b"AFTER", MARKER, b"x"]] {
         assert!(seal(&mut at_random, command).is_err(), "no one command would find anything");
     }
     // Both forms open, so that the option can be switched.

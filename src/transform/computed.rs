@@ -1,0 +1,100 @@
+//! A command that changes nothing and is worked out here: one read is sent in its place.
+//!
+//! In: the request, then the reply to the read. Out: the read and its plan, then the client's reply.
+//! Must never: send an argument of the command that is no key and no field.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Transform;
+use super::compute::Computing;
+use super::open::{OpenFailure, Opened};
+use super::plan::{Owned, ReplyPlan};
+use crate::command::{Computed, Form, Source, Spec, check_arity};
+use crate::policy::{Admitted, Refusal};
+use crate::resp::{Proto, Token, Walker, encode};
+
+impl Transform {
+    /// Appends the read to `out`.
+    pub(super) fn ask(
+        &mut self,
+        spec: &'static Spec,
+        computed: Computed,
+        admitted: &Admitted<'_>,
+        out: &mut BytesMut,
+    ) -> Result<ReplyPlan, Refusal> {
+        let args = admitted.request().args();
+        if !check_arity(spec, args.len()) {
+            return Err(Refusal::wrong_arity(spec.name));
+        }
+        let computing = Computing::parse(computed, args).map_err(|complaint| Refusal::Redis(complaint.into()))?;
+        let (key, owned) = self.first_key(admitted)?;
+        let mut field = None;
+        match computed.source() {
+            Source::Value => encode::command(out, &[b"GET", &key]),
+            Source::Elements => encode::command(out, &[b"LRANGE", &key, b"0", b"-1"]),
+            Source::Members => encode::command(out, &[b"ZRANGE", &key, b"0", b"-1", b"WITHSCORES"]),
+            Source::Field => {
+                field = args.get(2).map(Bytes::copy_from_slice);
+                encode::array_header(out, 3);
+                encode::bulk(out, b"HGET");
+                (1..3).try_for_each(|index| self.write_arg(spec, &Form::default(), admitted, index, out))?;
+            }
+        }
+        Ok(ReplyPlan::Computed(owned, field, computing))
+    }
+
+    /// Appends what the client gets.
+    pub(super) fn work_out(
+        &mut self,
+        owned: &Owned,
+        field: Option<&[u8]>,
+        computing: &Computing,
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
+        let answer = match computing {
+            Computing::Value(reading) => {
+                let value = match walk.next() {
+                    Some(Token::Bulk(sealed)) => Some(self.open_value(&owned.value(field), sealed)?),
+                    Some(Token::Null) => None,
+                    _ => return Err(OpenFailure::Shape),
+                };
+                reading.answer(value.as_deref())
+            }
+            Computing::Elements(position) => {
+                let Some(Token::Array(count)) = walk.next() else { return Err(OpenFailure::Shape) };
+                let mut elements = Vec::new();
+                for _ in 0..count {
+                    let Some(Token::Bulk(sealed)) = walk.next() else { return Err(OpenFailure::Shape) };
+                    elements.push(self.open_value(&owned.value(None), sealed)?);
+                }
+                position.answer(&elements)
+            }
+            Computing::Members(range) => range.answer(self.scored_members(owned, walk)?),
+        };
+        answer.write(proto, out);
+        Ok(())
+    }
+
+    /// Members and scores, in turn (RESP2) or in pairs (RESP3).
+    fn scored_members(&mut self, owned: &Owned, walk: &mut Walker<'_>) -> Result<Vec<(f64, Vec<u8>)>, OpenFailure> {
+        let Some(Token::Array(count)) = walk.next() else { return Err(OpenFailure::Shape) };
+        let in_pairs = matches!(walk.peek(), Some(Token::Array(2)));
+        if !in_pairs && count % 2 != 0 {
+            return Err(OpenFailure::Shape);
+        }
+        let mut members = Vec::new();
+        for _ in 0..if in_pairs { count } else { count / 2 } {
+            if in_pairs && walk.next() != Some(Token::Array(2)) {
+                return Err(OpenFailure::Shape);
+            }
+            let Some(Token::Bulk(sealed)) = walk.next() else { return Err(OpenFailure::Shape) };
+            let Some(Token::Bulk(score) | Token::Double(score)) = walk.next() else { return Err(OpenFailure::Shape) };
+            let score = std::str::from_utf8(score).ok().and_then(|text| text.parse().ok());
+            let member = self.open_value(&owned.member(), sealed)?;
+            members.push((score.ok_or(OpenFailure::Shape)?, member.to_vec()));
+        }
+        Ok(members)
+    }
+}

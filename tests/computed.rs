@@ -1,0 +1,152 @@
+//! Commands that look for, order or combine what is stored: the same answers as from Redis, nothing in clear.
+
+mod support;
+
+use support::{Dice, Frame, MARKER, Sidecar, Upstream, compare};
+
+/// Commands per protocol and program.
+const STEPS: usize = 5000;
+
+fn encrypt_everything(settings: &mut support::sidecar::Settings) {
+    settings.rules.clear();
+    settings.more = "[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\n".into();
+}
+
+/// L key of a list, E element, R rank or count.
+fn position(dice: &mut Dice, word: &str) -> Vec<u8> {
+    match word {
+        "L" => format!("l:{}", dice.roll(2)).into_bytes(),
+        "E" => format!("{MARKER}-{}", dice.roll(3)).into_bytes(),
+        "R" => dice.pick(&["0", "1", "2", "-1", "-2", "5", "x", "-9223372036854775807"]).into(),
+        word => word.as_bytes().to_vec(),
+    }
+}
+
+#[test]
+fn elements_are_found_as_redis_finds_them() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let program = [
+        "RPUSH L E E",
+        "RPUSH L E",
+        "LPUSH L E",
+        "LPOP L 3",
+        "SET L E",
+        "DEL L",
+        "LPOS L E",
+        "LPOS L E",
+        "LPOS L E RANK R",
+        "LPOS L E COUNT R",
+        "LPOS L E COUNT 0",
+        "LPOS L E COUNT R RANK R",
+        "LPOS L E MAXLEN R COUNT R RANK -1",
+        "LPOS L E MAXLEN R",
+        "LPOS L E RANK",
+        "LPOS L E x",
+        "LPOS L",
+        "LPOS none E COUNT 2",
+        "LPOS none E",
+    ];
+    compare(&sidecar, &upstream, &program, STEPS, position);
+}
+
+/// Z key of a sorted set with equal scores, Y of one with others, M member, B bound, O offset or count, S score.
+fn lexical(dice: &mut Dice, word: &str) -> Vec<u8> {
+    match word {
+        "Z" => format!("z:{}", dice.roll(2)).into_bytes(),
+        "M" => format!("{}{MARKER}{}", dice.pick(&["", "a", "b", "B", "\u{ff}"]), dice.roll(4)).into_bytes(),
+        "B" => match dice.roll(8) {
+            0 => dice.pick(&["-", "+"]).into(),
+            1 => dice.pick(&["-", "+", "[", "(", "", "x", "-x", "(\u{ff}\u{ff}"]).into(),
+            _ => [dice.pick(&["[", "("]).as_bytes().to_vec(), lexical(dice, "M")].concat(),
+        },
+        "O" => dice.pick(&["0", "1", "2", "-1", "10", "x"]).into(),
+        "S" => dice.pick(&["0", "1", "-1", "2.5", "inf", "-inf", "-0"]).into(),
+        word => word.as_bytes().to_vec(),
+    }
+}
+
+#[test]
+fn ranges_of_members_are_those_of_redis() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let program = [
+        "ZADD Z 0 M 0 M",
+        "ZADD Z 0 M",
+        "ZADD y S M",
+        "ZREM Z M",
+        "ZREM y M",
+        "ZCARD Z",
+        "ZRANGEBYLEX Z - +",
+        "ZRANGEBYLEX Z B B",
+        "ZRANGEBYLEX y B B",
+        "ZRANGEBYLEX Z B B LIMIT O O",
+        "ZRANGEBYLEX y B B LIMIT O O",
+        "ZREVRANGEBYLEX Z B B",
+        "ZREVRANGEBYLEX y B B LIMIT O O",
+        "ZREVRANGEBYLEX y + -",
+        "ZLEXCOUNT Z B B",
+        "ZLEXCOUNT y B B",
+        "ZRANGE Z B B BYLEX",
+        "ZRANGE y B B REV BYLEX LIMIT O O",
+        "ZRANGE Z B B bylex limit O O REV",
+        "ZRANGE Z B B BYLEX WITHSCORES",
+        "ZRANGE Z B B BYLEX BYSCORE",
+        "ZRANGE Z B B BYSCORE BYLEX",
+        "ZRANGE Z B B BYLEX LIMIT 1",
+        "ZRANGE Z B B LIMIT BYLEX 1",
+        "ZRANGE string - + BYLEX",
+        "ZRANGEBYLEX Z B B REV",
+        "ZRANGEBYLEX Z B B BYLEX",
+        "ZRANGEBYLEX Z B B WITHSCORES",
+        "ZLEXCOUNT none - +",
+        "ZLEXCOUNT string - +",
+        "ZLEXCOUNT Z -",
+        "SET string M",
+    ];
+    compare(&sidecar, &upstream, &program, STEPS, lexical);
+}
+
+#[test]
+fn a_reading_command_costs_one_and_works_in_transactions() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let mut client = sidecar.connect();
+    client.run("RPUSH l a b c b");
+    client.run("ZADD z 0 b 0 a 0 c");
+    client.run("SET s abc");
+    let expected = [
+        ("LPOS l b", "lrange", Frame::Integer(1)),
+        ("LPOS l b COUNT 0", "lrange", Frame::Array(vec![Frame::Integer(1), Frame::Integer(3)])),
+        ("ZRANGEBYLEX z [b +", "zrange", Frame::Array(vec![Frame::bulk("b"), Frame::bulk("c")])),
+        ("ZRANGE z + [b BYLEX REV", "zrange", Frame::Array(vec![Frame::bulk("c"), Frame::bulk("b")])),
+        ("ZLEXCOUNT z - +", "zrange", Frame::Integer(3)),
+        // XXH3's own value.
+        ("DIGEST s", "get", Frame::bulk("78af5f94892f3950")),
+    ];
+    for (line, name, reply) in &expected {
+        upstream.raw().run("CONFIG RESETSTAT");
+        assert_eq!(client.run(line), *reply, "{line}");
+        assert_eq!(upstream.command_counts().get(*name), Some(&1), "{line}");
+    }
+    client.run("MULTI");
+    for (line, ..) in &expected {
+        assert_eq!(client.run(line), Frame::Simple("QUEUED".into()), "{line}");
+    }
+    let replies: Vec<Frame> = expected.into_iter().map(|(.., reply)| reply).collect();
+    assert_eq!(client.run("EXEC"), Frame::Array(replies));
+}
+
+#[test]
+fn a_rule_may_refuse_it() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.rules.clear();
+        settings.more = "[[encrypt]]\nid = 'all'\nkeys = ['*']\nemulate = false\n".into();
+    });
+    let mut client = sidecar.connect();
+    for line in ["LPOS l a", "ZRANGEBYLEX z - +", "ZRANGE z - + BYLEX", "ZLEXCOUNT z - +", "DIGEST s"] {
+        assert!(client.run(line).is_error("WAXSEAL COMMAND_REFUSED"), "{line}");
+    }
+    assert_eq!(client.run("ZRANGE z 0 -1"), Frame::Array(vec![]));
+}
