@@ -51,6 +51,10 @@ impl Pair {
     fn same(&mut self, lines: &[&str]) {
         let requests: Vec<Vec<u8>> = lines.iter().chain(&[LAST]).map(|line| request(line)).collect();
         for pace in [Pace::AtOnce, Pace::OneByOne] {
+            // A client that waits is told QUEUED before the server has seen the command: tests/transactions.rs.
+            if lines.iter().any(|line| line.starts_with("NOSUCHCOMMAND")) && matches!(pace, Pace::OneByOne) {
+                continue;
+            }
             // What BCAST tells goes out when the server has read all that was there.
             if lines.iter().any(|line| line.contains("ON BCAST")) && matches!(pace, Pace::AtOnce) {
                 continue;
@@ -147,6 +151,7 @@ fn transactions() {
         &["WATCH a", "MULTI", "NOSUCHCOMMAND", "EXEC", "MULTI", "GET a", "EXEC"],
         &["MULTI", "EXEC", "MULTI", "EXEC", "MULTI", "DISCARD", "EXEC"],
         &["MULTI", "BLPOP nothing 0", "GET a", "EXEC", "PING"],
+        &["MULTI", "SAVE", "SHUTDOWN", "GET a", "EXEC", "PING"],
         &["MULTI", "SET a", "SET a 1", "EXEC", "GET a"],
         &["MULTI", "SET a", "SET a 1", "DISCARD", "GET a"],
         &["MULTI", "SET a 1", "GET a b", "RESET", "GET a"],

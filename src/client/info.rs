@@ -131,7 +131,7 @@ impl ClientInfo {
         shown.db = session.db;
         shown.resp3 = session.proto == Proto::Resp3;
         shown.subscriptions = session.subscriptions.counts();
-        shown.queued = session.tx.queued();
+        shown.queued = session.block.as_ref().map(|block| block.count);
         shown.monitoring = session.monitoring;
         shown.tracking.clone_from(&session.tracking.on);
         shown.no_evict = session.no_evict;

@@ -22,4 +22,4 @@ pub use queue::{OutOfOrder, ReplyQueue};
 pub use registry::Registry;
 pub use session::{MAX_SUBSCRIPTIONS, Replies, Session, Subscriptions};
 pub use tracking::{Asked, Redirect, Tracked, Tracking, no_such_client};
-pub use transaction::{Block, Entry, Tx};
+pub use transaction::Block;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::tracking::Tracking;
-use super::transaction::Tx;
+use super::transaction::Block;
 use crate::policy::glob::Glob;
 use crate::resp::Proto;
 use crate::transform::{Confirmation, Message};
@@ -33,9 +33,10 @@ pub struct Session {
     pub lib_name: Bytes,
     pub lib_version: Bytes,
     pub replies: Replies,
-    pub tx: Tx,
-    /// Something that writes was queued since MULTI.
-    pub queued_writes: bool,
+    /// WATCH was sent: only the client's lane knows of it.
+    pub watching: bool,
+    /// Since MULTI.
+    pub block: Option<Box<Block>>,
     pub subscriptions: Subscriptions,
     pub monitoring: bool,
     /// WAIT was used: it speaks of what was written on the client's lane, so the lane stays its own.
@@ -62,8 +63,8 @@ impl Session {
             lib_name: Bytes::new(),
             lib_version: Bytes::new(),
             replies: Replies::On,
-            tx: Tx::None,
-            queued_writes: false,
+            watching: false,
+            block: None,
             subscriptions: Subscriptions::default(),
             monitoring: false,
             waits: false,
@@ -83,11 +84,11 @@ impl Session {
 
     /// Must further commands go to the lane that the client is on?
     pub fn holds_lane(&self) -> bool {
-        self.tx.holds_lane()
-            || self.subscriptions.hold_lane()
-            || self.monitoring
-            || self.waits
-            || self.tracking.holds_lane()
+        self.watching || self.subscriptions.hold_lane() || self.monitoring || self.waits || self.tracking.holds_lane()
+    }
+
+    pub fn in_multi(&self) -> bool {
+        self.block.is_some()
     }
 
     /// RESP2 knows no other commands than a few while subscribed.

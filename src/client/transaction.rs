@@ -1,69 +1,56 @@
-//! MULTI as this client has it.
+//! MULTI as this client has it: the commands are kept here until EXEC and go upstream in one piece.
 //!
-//! Transitions: `None -WATCH-> Watching`, `None -MULTI-> Gathering`, `Watching -MULTI-> Queued`,
-//! `Gathering -more input needed-> Queued | Doomed`, and every one of them back to `None` by EXEC,
-//! DISCARD or RESET. A block that is gathered whole goes upstream in one piece among other clients'
-//! commands; all other states live on a pinned lane.
-
-use bytes::Bytes;
+//! Invariant: the answers to MULTI and to what follows are given in order, each once: here, if the client waits for
+//! them before EXEC, else by the server.
 
 use crate::transform::{ReplyPlan, Wire};
 
-#[derive(Default)]
-pub enum Tx {
-    #[default]
-    None,
-    /// WATCH was sent: only this lane knows of it.
-    Watching,
-    /// Since MULTI nothing was sent; the rest may be in the buffer already.
-    Gathering(Block),
-    /// MULTI was sent on a pinned lane.
-    Queued { plans: Vec<ReplyPlan>, weight: usize, refused: bool },
-    /// No lane could be had after MULTI was answered: EXEC will abort.
-    Doomed(String),
-}
-
-impl Tx {
-    pub fn in_multi(&self) -> bool {
-        matches!(self, Self::Gathering(_) | Self::Queued { .. } | Self::Doomed(_))
-    }
-
-    /// How many commands are queued; `None` outside of MULTI.
-    pub fn queued(&self) -> Option<usize> {
-        match self {
-            Self::None | Self::Watching => None,
-            Self::Gathering(block) => {
-                Some(block.entries.iter().filter(|entry| matches!(entry, Entry::Queued(_))).count())
-            }
-            Self::Queued { plans, .. } => Some(plans.len()),
-            Self::Doomed(_) => Some(0),
-        }
-    }
-
-    /// Is there state on the upstream connection?
-    pub fn holds_lane(&self) -> bool {
-        matches!(self, Self::Watching | Self::Queued { .. })
-    }
-
-    /// A command was refused here: EXEC must not run the others.
-    pub fn refuse(&mut self) {
-        if let Self::Queued { refused, .. } = self {
-            *refused = true;
-        }
-    }
-}
+/// What one command takes beside its bytes and its plan: its places in the queues of replies.
+const PER_COMMAND: usize = 128;
 
 /// MULTI and what followed it, sealed, not yet sent.
 #[derive(Default)]
 pub struct Block {
+    /// Of MULTI and every command.
     pub wire: Wire,
-    pub entries: Vec<Entry>,
+    /// How the reply to each command is opened.
+    pub plans: Vec<ReplyPlan>,
+    plans_weight: usize,
+    /// The commands that were queued, also after a refusal.
+    pub count: usize,
+    /// How many answers the client has got, that to MULTI first.
+    pub told: usize,
+    /// A command was refused here: EXEC must not run the others, of which nothing is kept any more.
     pub refused: bool,
+    /// Something that may write is among them.
+    pub writes: bool,
+    /// Something that leaves a lane in a state we do not follow is among them.
+    pub exclusive: bool,
+    /// SELECT is among them.
+    pub selects: bool,
 }
 
-/// One command of a block.
-pub enum Entry {
-    Queued(ReplyPlan),
-    /// The error that takes the place of QUEUED.
-    Refused(Bytes),
+impl Block {
+    /// A command was sealed into the wire.
+    pub fn push(&mut self, plan: ReplyPlan) {
+        self.plans_weight += plan.weight() + PER_COMMAND;
+        self.plans.push(plan);
+        self.count += 1;
+    }
+
+    /// How many answers the client has not got.
+    pub fn untold(&self) -> usize {
+        1 + self.count - self.told
+    }
+
+    /// EXEC will abort: what was kept is not needed. Every answer has been given.
+    pub fn refuse(&mut self) {
+        self.refused = true;
+        (self.wire, self.plans, self.plans_weight) = (Wire::default(), Vec::new(), 0);
+    }
+
+    /// About how many bytes it holds.
+    pub fn weight(&self) -> usize {
+        self.wire.len() + self.plans_weight
+    }
 }

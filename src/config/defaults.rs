@@ -35,7 +35,7 @@ pub const BUFFERS: u64 = 1 << 30;
 pub const MAX_BULK: u64 = 512 << 20;
 /// A bound that no value may pass however it is configured: offsets stay within 32 bits.
 pub const MAX_MAX_BULK: u64 = 2 << 30;
-/// Lanes pinned by MULTI or WATCH: they are held for a few round trips, so a few hundred carry thousands
+/// Lanes pinned by WATCH or a large transaction: they are held for a few round trips, so a few hundred carry thousands
 /// of transactions per second.
 pub const TRANSACTIONS: u64 = 256;
 /// Lanes pinned by blocking commands: held for long, and worker pools have many consumers.

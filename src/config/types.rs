@@ -183,7 +183,7 @@ pub struct Limits {
     pub buffers: usize,
     /// Bytes of one bulk string.
     pub max_bulk: usize,
-    /// Lanes pinned by MULTI and WATCH.
+    /// Lanes pinned by WATCH and by large transactions.
     pub transactions: usize,
     pub blocking: usize,
     pub subscriptions: usize,

@@ -1,8 +1,10 @@
 //! What arrives for a client over its lane: replies, messages, failures.
 
+use bytes::Bytes;
+
 use super::sink::{End, Question, Sink};
 use crate::resp::encode;
-use crate::transform::{Message, ReplyPlan, stored_values};
+use crate::transform::{Message, ReplyPlan, aborted, stored_values};
 use crate::upstream::{Downstream, Failure};
 
 impl Downstream for Sink {
@@ -49,7 +51,8 @@ impl Downstream for Sink {
         }
         if plan.is_broken_by(frame) {
             if frame.first() == Some(&b'-') {
-                // The reason is worth telling before the end.
+                // The reason is worth telling before the end, also where the client has been told OK.
+                inner.queue.unmute();
                 let _ = inner.queue.fill(seq, last, |out| out.extend_from_slice(frame));
             }
             tracing::error!(target: "waxseal::server", "the upstream did not take a transaction; the client is cut");
@@ -67,8 +70,16 @@ impl Downstream for Sink {
                 self.info.confirm(&inner.session);
             }
         }
+        let is_error = frame.first() == Some(&b'-');
+        if matches!(plan, ReplyPlan::Told) && is_error {
+            inner.discarded.get_or_insert_with(|| Bytes::copy_from_slice(frame));
+        }
+        let reason = if matches!(plan, ReplyPlan::Exec(_)) { inner.discarded.take() } else { None };
         let proto = inner.session.proto;
         let outcome = inner.queue.fill(seq, last, |out| {
+            if let Some(reason) = reason.filter(|_| is_error) {
+                return aborted(&reason, out);
+            }
             self.worker.transform.borrow_mut().open(plan, frame, proto, out);
         });
         self.taken(guard, outcome);

@@ -111,14 +111,12 @@ impl Conn {
                 Ok(more) => progress |= more,
                 Err(end) => return Poll::Ready(end),
             }
+            // Only now is it certain that no more input is there already.
+            progress = progress || (!self.stalled && self.desk.tell());
             if let Some(end) = self.is_over() {
                 return Poll::Ready(end);
             }
             if !progress {
-                // Only now is it certain that no more input is there already.
-                if self.desk.promote_block() {
-                    continue;
-                }
                 self.desk.release_if_idle();
                 return Poll::Pending;
             }
@@ -167,7 +165,7 @@ impl Conn {
         if self.eof && settled && !self.stalled {
             inner.end_with(End::Client);
         }
-        if self.desk.worker.draining() && settled && !inner.session.tx.in_multi() {
+        if self.desk.worker.draining() && settled && !inner.session.in_multi() {
             inner.end_with(End::Drain);
         }
         inner.end.filter(|end| flushed || !end.flushes())
@@ -180,7 +178,7 @@ impl Conn {
             || inner.session.ended
             || inner.queue.unsettled() >= self.desk.worker.shared.bounds.client_window
             || inner.queue.buffered() + inner.queue.held() >= OUTPUT_PAUSE
-            || (self.desk.worker.draining() && !inner.session.tx.in_multi())
+            || (self.desk.worker.draining() && !inner.session.in_multi())
     }
 
     /// Works on what was kept; `true` if some of it was used up.
@@ -242,7 +240,7 @@ impl Conn {
 
     /// Answered in its place, then the connection ends, as in Redis. HTTP is not answered at all.
     fn protocol_error(&mut self, reply: Option<Vec<u8>>) {
-        self.desk.end_block(|_| {});
+        self.desk.tell();
         let mut inner = self.desk.sink.inner();
         match reply {
             Some(text) => {

@@ -9,7 +9,6 @@ use super::attach::{Attached, Wrote};
 use super::emulate::Course;
 use super::sink::Sink;
 use super::worker::Worker;
-use crate::client::{Entry, Tx};
 use crate::policy::{Limiter, Refusal, Scratch};
 use crate::resp::encode;
 use crate::upstream::Downstream;
@@ -82,19 +81,8 @@ impl Desk {
 
     /// An error in the request's place. Inside MULTI it also stops EXEC, as in Redis.
     pub(super) fn refuse(&mut self, text: &str) {
-        let mut guard = self.sink.inner();
-        let inner = &mut *guard;
-        if let Tx::Gathering(block) = &mut inner.session.tx {
-            let mut bytes = BytesMut::new();
-            encode::error(&mut bytes, text);
-            block.entries.push(Entry::Refused(bytes.freeze()));
-            block.refused = true;
-            return;
-        }
-        inner.session.tx.refuse();
-        if !inner.session.is_muted() {
-            inner.queue.local(|out| encode::error(out, text));
-        }
+        self.spoil_block();
+        self.say(|out| encode::error(out, text));
     }
 
     /// An answer of ours that is neither an error nor in need of state.
@@ -116,14 +104,6 @@ impl Desk {
         }
     }
 
-    /// Is the client inside MULTI? A transaction that cannot succeed any more takes nothing in.
-    pub(super) fn in_multi(&self) -> Result<bool, Hold> {
-        match &self.sink.inner().session.tx {
-            Tx::Doomed(text) => Err(Hold::Refuse(text.clone())),
-            tx => Ok(tx.in_multi()),
-        }
-    }
-
     /// What was queued may be written now.
     pub fn finish_batch(&mut self) {
         self.sink.info.touch(Instant::now());
@@ -133,10 +113,8 @@ impl Desk {
         }
     }
 
-    /// Has the lane, or the transaction that is being gathered, as much as it may have?
+    /// Has the lane as much as it may have, or is a command under way that takes several steps?
     pub fn is_held_up(&self) -> bool {
-        self.course.is_some()
-            || self.block_is_full()
-            || self.attached.lane().is_some_and(|lane| lane.holds_up(|| self.sink.waker()))
+        self.course.is_some() || self.attached.lane().is_some_and(|lane| lane.holds_up(|| self.sink.waker()))
     }
 }

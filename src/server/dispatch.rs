@@ -19,6 +19,9 @@ const BEFORE_LOGIN: [&str; 4] = ["auth", "hello", "quit", "reset"];
 const NOT_LIMITED: [&str; 12] =
     ["multi", "auth", "hello", "ping", "echo", "info", "select", "quit", "reset", "config|get", "exec", "discard"];
 
+/// Redis's flag no_multi, of what passes at all.
+const NOT_IN_MULTI: [&str; 2] = ["save", "shutdown"];
+
 const SCATTERED: &str = "cannot tell, because this client's writes went over several connections to the database. \
     Send WAIT 0 0 first on a new connection, or set [upstream] lanes = \"dedicated\"";
 
@@ -35,7 +38,7 @@ impl Desk {
             Err(Hold::Stall) => return Flow::Stall,
             Err(Hold::Refuse(text)) => self.refuse(&text),
         }
-        if caching && !self.last_command.starts_with("client|") && !self.sink.inner().session.tx.in_multi() {
+        if caching && !self.last_command.starts_with("client|") && !self.in_multi() {
             self.end_caching();
         }
         self.charged = false;
@@ -67,7 +70,7 @@ impl Desk {
             }
             Lane::Shared | Lane::Never(_) => self.forward(request, Need::Shared),
             Lane::Blocking | Lane::BlockingIfOption => {
-                let waits = spec.may_block(request.args()) && !self.sink.inner().session.tx.in_multi();
+                let waits = spec.may_block(request.args()) && !self.in_multi();
                 if waits && self.leaving {
                     // It would take an element for nobody.
                     return Err(
@@ -134,13 +137,15 @@ impl Desk {
 
     /// Admits, attaches, seals, queues.
     pub(super) fn forward(&mut self, request: &Request<'_>, need: Need) -> Result<(), Hold> {
-        let in_multi = self.in_multi()?;
-        if in_multi && let Some(spec) = request.spec().filter(|spec| !check_arity(spec, request.args().len())) {
-            // The block may never be sent, so it is not left to the server to say.
-            return Err(Hold::Refuse(wrong_arity(spec.name)));
-        }
-        if need.is_exclusive() && in_multi {
-            self.leave_shared_lane()?;
+        let in_multi = self.in_multi();
+        if in_multi && let Some(spec) = request.spec() {
+            // The block is sent later, or never, so it is not left to the server to say.
+            if !check_arity(spec, request.args().len()) {
+                return Err(Hold::Refuse(wrong_arity(spec.name)));
+            }
+            if NOT_IN_MULTI.contains(&spec.name) {
+                return Err(Hold::Refuse("ERR Command not allowed inside a transaction".into()));
+            }
         }
         let worker = self.worker.clone();
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -152,7 +157,10 @@ impl Desk {
                     return Err(Refusal::ScriptInTransaction { library: script.library }.into());
                 }
                 self.enqueue(|wire| worker.transform.borrow_mut().seal(&admitted, wire))?;
-                self.sink.inner().session.queued_writes |= may_write(request);
+                if let Some(block) = self.sink.inner().session.block.as_mut() {
+                    block.writes |= may_write(request);
+                    block.exclusive |= need.is_exclusive();
+                }
                 return Ok(());
             }
             if self.begin_emulation(&admitted, need)? {
@@ -182,7 +190,7 @@ impl Desk {
     /// is answered NOSCRIPT. "None of them" has the client load all of them, which harms nothing.
     fn script_is_unseen(&self, request: &Request<'_>) -> Result<bool, Hold> {
         // Inside MULTI the answer has its place in that of EXEC.
-        Ok(!self.in_multi()? && self.worker.policy().has_unseen_script(request.args().from(2)))
+        Ok(!self.in_multi() && self.worker.policy().has_unseen_script(request.args().from(2)))
     }
 
     fn unknown(&mut self, request: &Request<'_>) -> Result<(), Hold> {
@@ -199,7 +207,7 @@ impl Desk {
     /// WAIT counts the replicas that have the earlier writes of its own connection. It also blocks that
     /// connection, so the lane on which the client wrote becomes its own.
     fn wait(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
-        let in_multi = self.in_multi()?;
+        let in_multi = self.in_multi();
         let (waits, holds) = {
             let session = &self.sink.inner().session;
             (session.waits, session.holds_lane())
@@ -226,7 +234,7 @@ impl Desk {
     }
 
     fn monitor(&mut self, request: &Request<'_>) -> Result<(), Hold> {
-        if self.in_multi()? || self.sink.inner().session.holds_lane() {
+        if self.in_multi() || self.sink.inner().session.holds_lane() {
             return Err(Refusal::Mode {
                 command: "monitor",
                 why: "is not possible inside a transaction or while subscribed",

@@ -27,16 +27,16 @@ impl Desk {
         }
         let (in_multi, waiting, holds) = {
             let inner = self.sink.inner();
-            (inner.session.tx.in_multi(), inner.queue.waiting() > 0, inner.session.holds_lane())
+            (inner.session.in_multi(), inner.queue.waiting() > 0, inner.session.holds_lane())
         };
         match spec.name {
-            // What was gathered is given up; its replies come first.
-            "quit" => _ = self.end_block(|_| {}),
+            // What was queued is given up; its answers come first.
+            "quit" => _ = self.tell(),
             "reset" => {
                 if waiting {
                     return Err(Hold::Stall);
                 }
-                self.end_block(|_| {});
+                self.tell();
                 if holds {
                     self.abandon();
                 }
@@ -107,7 +107,7 @@ impl Desk {
     /// SELECT asks the server whether that database is there, on a lane of that database; or on the client's
     /// own if its state is there, which nobody else gets afterwards.
     fn select(&mut self, request: &Request<'_>, holds: bool) -> Result<(), Hold> {
-        let in_multi = self.in_multi()?;
+        let in_multi = self.in_multi();
         let wanted = match database(request.args().get(1).unwrap_or_default()) {
             Ok(db) => db,
             Err(text) if in_multi => {
@@ -117,12 +117,14 @@ impl Desk {
             Err(text) => return Err(Hold::Refuse(text.into())),
         };
         if in_multi {
-            self.leave_shared_lane()?;
-            self.retire_lane();
-            return self.enqueue(|wire| {
+            self.enqueue(|wire| {
                 wire.control(Control::Select(wanted));
                 Ok(ReplyPlan::Selected(wanted))
-            });
+            })?;
+            if let Some(block) = self.sink.inner().session.block.as_mut() {
+                (block.exclusive, block.selects) = (true, true);
+            }
+            return Ok(());
         }
         let (proto, current, waiting) = {
             let inner = self.sink.inner();

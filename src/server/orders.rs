@@ -86,7 +86,9 @@ impl Desk {
     /// is only answered with an error.
     pub(super) fn wait_for_pause(&mut self, request: &Request<'_>) -> Result<(), Hold> {
         let writes = || match request.spec() {
-            Some(spec) if spec.name == "exec" => self.sink.inner().session.queued_writes,
+            Some(spec) if spec.name == "exec" => {
+                self.sink.inner().session.block.as_ref().is_some_and(|block| block.writes)
+            }
             _ => may_write(request),
         };
         let Some(until) = self.worker.shared.registry.paused(writes) else { return Ok(()) };

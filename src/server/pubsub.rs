@@ -22,7 +22,7 @@ impl Desk {
         let Some(kind) = kind_of(spec.name) else {
             return Err(Refusal::Mode { command: spec.name, why: "is not known to this version of Waxseal" }.into());
         };
-        if self.sink.inner().session.tx.in_multi() {
+        if self.in_multi() {
             return Err(Refusal::Mode { command: spec.name, why: "is not possible inside MULTI" }.into());
         }
         let named = request.args().len() - 1;

@@ -72,6 +72,8 @@ pub(super) struct Inner {
     pub given_up: u64,
     /// MONITOR was sent and not answered yet.
     pub starting_monitor: bool,
+    /// Why the server refused a command of a transaction of which the client had been told QUEUED.
+    pub discarded: Option<Bytes>,
     /// What the next request has asked the server itself.
     pub question: Question,
     /// Bytes of requests that are not complete or have to wait.
@@ -127,6 +129,7 @@ impl Sink {
             alarm: None,
             given_up: 0,
             starting_monitor: false,
+            discarded: None,
             question: Question::None,
             input: 0,
             accounted: 0,
@@ -215,7 +218,8 @@ impl Sink {
 
     pub(super) fn settle(&self, inner: &mut Inner) {
         let output = inner.queue.buffered();
-        let buffered = output + inner.queue.held() + inner.input;
+        let kept = inner.session.block.as_ref().map_or(0, |block| block.weight());
+        let buffered = output + inner.queue.held() + inner.input + kept;
         let bounds = &self.worker.shared.bounds;
         // One reply alone may be larger: a client that was up to date is not slow.
         if output > bounds.client_output && inner.behind {

@@ -24,7 +24,7 @@ impl Desk {
     pub(super) fn tracking(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
         let (in_multi, asked, on) = {
             let session = &self.sink.inner().session;
-            (session.tx.in_multi(), session.tracking.asked.is_some(), session.tracking.on.is_some())
+            (session.in_multi(), session.tracking.asked.is_some(), session.tracking.on.is_some())
         };
         if in_multi {
             return Err(Refusal::Mode { command: spec.name, why: IN_MULTI }.into());

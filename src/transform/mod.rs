@@ -35,6 +35,7 @@ use open::OpenFailure;
 use emulate::Locking;
 pub use emulate::{Emulation, Stored, Turn};
 pub use info::Costs;
+pub use open::aborted;
 pub use plan::{Owned, ReplyPlan};
 pub use push::{Confirmation, Invalidation, Message, PushKind, confirmed_channel, push_kind};
 pub use script::stored_values;

@@ -57,7 +57,9 @@ impl Transform {
             ReplyPlan::Raw | ReplyPlan::Started | ReplyPlan::Released | ReplyPlan::Selected(_) => {
                 return raw(frame, out);
             }
-            ReplyPlan::Sealed | ReplyPlan::Step | ReplyPlan::Queued => return raw_of_sealed(frame, out),
+            ReplyPlan::Sealed | ReplyPlan::Step | ReplyPlan::Queued | ReplyPlan::Told => {
+                return raw_of_sealed(frame, out);
+            }
             ReplyPlan::Replace(bytes) => return out.extend_from_slice(bytes),
             ReplyPlan::Renumber { from, to } => return renumber(frame, *from, *to, out),
             _ => {}
@@ -97,6 +99,7 @@ impl Transform {
             | ReplyPlan::Step
             | ReplyPlan::Started
             | ReplyPlan::Queued
+            | ReplyPlan::Told
             | ReplyPlan::Released
             | ReplyPlan::Selected(_)
             | ReplyPlan::Renumber { .. }
@@ -283,6 +286,15 @@ pub(super) fn raw(frame: &[u8], out: &mut BytesMut) {
         return encode::error(out, [&error[..at], REPEATED].concat());
     }
     out.extend_from_slice(frame);
+}
+
+/// EXEC's error, with the server's reason for refusing one of its commands, in Redis's form for that.
+pub fn aborted(reason: &[u8], out: &mut BytesMut) {
+    let mut text = BytesMut::new();
+    raw_of_sealed(reason, &mut text);
+    let text = text.strip_suffix(b"\r\n").unwrap_or(&text);
+    let text = text.strip_prefix(b"-ERR ").or(text.strip_prefix(b"-")).unwrap_or(text);
+    encode::error(out, [b"EXECABORT Transaction discarded because of: ", text].concat());
 }
 
 /// The first integer `from` becomes `to`.

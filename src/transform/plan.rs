@@ -52,6 +52,8 @@ pub enum ReplyPlan {
     Started,
     /// The answer to a command inside MULTI: QUEUED, or the server's refusal.
     Queued,
+    /// The same, of which the client was told QUEUED already; EXEC's error will say what was refused.
+    Told,
     /// The answer to what gives the state of a lane up (UNWATCH): OK, or the state is still there.
     Released,
     /// A client's number stands in it, once: the server's, in whose place ours is given.
@@ -101,6 +103,15 @@ impl Names {
 }
 
 impl ReplyPlan {
+    /// Of the answer to MULTI or to a command inside it.
+    pub fn of_queueing(multi: bool, told: bool) -> Self {
+        match (multi, told) {
+            (true, _) => Self::Started,
+            (false, false) => Self::Queued,
+            (false, true) => Self::Told,
+        }
+    }
+
     /// About how many bytes it holds.
     pub fn weight(&self) -> usize {
         let more = match self {
@@ -122,10 +133,10 @@ impl ReplyPlan {
     pub fn is_broken_by(&self, frame: &[u8]) -> bool {
         match self {
             Self::Started | Self::Released => frame != b"+OK\r\n",
-            // The command that was sent instead of the client's (DISCARD) was refused.
+            // The command that was sent instead of the client's (UNWATCH) was refused.
             Self::Replace(_) => frame.first() == Some(&b'-'),
             Self::Greeted(..) => self.switched(frame).is_none() && frame.first() != Some(&b'-'),
-            Self::Queued => frame != b"+QUEUED\r\n" && frame.first() != Some(&b'-'),
+            Self::Queued | Self::Told => frame != b"+QUEUED\r\n" && frame.first() != Some(&b'-'),
             _ => false,
         }
     }

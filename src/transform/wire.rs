@@ -23,7 +23,7 @@ pub enum Control<'a> {
     },
     Select(u32),
     Ping,
-    Discard,
+    Unwatch,
     /// CLIENT TRACKING, with the server's number of the connection that is to get what is told.
     Tracking {
         on: bool,
@@ -65,7 +65,11 @@ impl Wire {
 
     /// Moves everything out of `other`, behind what is here.
     pub fn append(&mut self, other: &mut Wire) {
-        self.0.extend_from_slice(&other.0);
+        if self.is_empty() {
+            std::mem::swap(&mut self.0, &mut other.0);
+        } else {
+            self.0.extend_from_slice(&other.0);
+        }
         other.0 = BytesMut::new();
     }
 
@@ -88,7 +92,7 @@ impl Wire {
                 encode::command(&mut self.0, &[b"SELECT", db.to_string().as_bytes()]);
             }
             Control::Ping => encode::command(&mut self.0, &[b"PING"]),
-            Control::Discard => encode::command(&mut self.0, &[b"DISCARD"]),
+            Control::Unwatch => encode::command(&mut self.0, &[b"UNWATCH"]),
             Control::Tracking { on, redirect, options } => {
                 let redirect = redirect.map(|connection| connection.to_string());
                 let mut words: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", if on { b"ON" } else { b"OFF" }];

@@ -29,7 +29,7 @@ fn commands_that_the_upstream_forbids_are_errors() {
             ("multi", &["WATCH session:k", "MULTI", "GET session:k", "EXEC"]),
             ("watch", &["WATCH session:k", "MULTI", "GET session:k", "EXEC"]),
             ("exec", &["MULTI", "GET session:k", "EXEC", "GET session:k"]),
-            ("discard", &["WATCH open:w", "MULTI", "GET session:k", "DISCARD", "GET session:k"]),
+            ("unwatch", &["WATCH open:w", "MULTI", "GET session:k", "DISCARD", "GET session:k"]),
             ("unwatch", &["WATCH open:w", "UNWATCH", "GET session:k"]),
             ("get", &["MULTI", "GET session:k", "EXEC", "PING"]),
             ("subscribe", &["SUBSCRIBE session:a session:b", "GET session:k", "GET session:k"]),
