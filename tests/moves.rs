@@ -15,7 +15,7 @@ use forms::{FORMS, Form, Kind, Runs};
 use support::newer::{REDIS_8_2, VALKEY_9_1};
 use support::sidecar::Settings;
 use support::{Frame, MARKER, Newer, Raw, Sidecar, Tap, Upstream, contains};
-use waxseal::command::{Keys, Verdict, When, find, table};
+use waxseal::command::{Destination, Keys, Method, Verdict, When, find, table};
 
 /// In what is written under keys without a rule. Under the others it is MARKER.
 const PUBLIC: &str = "WRITTEN-IN-CLEAR";
@@ -350,6 +350,11 @@ fn may_run(form: &Form, keys: &[Key; 3], way: Way) -> bool {
         (Runs::Never, _) => false,
         // None of the rules here says what to encrypt in JSON.
         (Runs::InClear, _) | (Runs::Row, Verdict::Refuse(_) | Verdict::Document(_)) => in_clear,
+        (Runs::OneScope, _) => {
+            // Nothing was there to be refused.
+            let nothing = form.before == Kind::HyperLogLog && keys[0].0 == Class::Key && keys[1].is_protected();
+            in_clear || of_one_scope || (nothing && way == Way::Alone)
+        }
         (Runs::Row, Verdict::If { when, otherwise, .. }) => {
             let native = match when {
                 When::OneScope => of_one_scope,
@@ -357,7 +362,13 @@ fn may_run(form: &Form, keys: &[Key; 3], way: Way) -> bool {
                 // None of the rules here says so.
                 When::ListElements => false,
             };
-            in_clear || native || (otherwise.is_some() && way == Way::Alone)
+            // What would come to lie in clear stays refused.
+            let arrives = |how: Method| match how.destination() {
+                None => true,
+                Some(Destination::First) => keys[0].is_protected(),
+                Some(Destination::Last) => keys.last().expect("a key").is_protected(),
+            };
+            in_clear || native || (otherwise.is_some_and(arrives) && way == Way::Alone)
         }
         (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Emulate(_)) => true,
     }

@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use super::{
-    Document, FieldNames, Grammar, Keys, Lane, Method, Reason, Reply, Spec, Values, Verdict, When, groups, table,
+    Document, FieldNames, Grammar, Keys, Lane, Method, Move, Reason, Reply, Spec, Values, Verdict, Wanted, When,
+    groups, table,
 };
 
 const INTRODUCTION: &str = "\
@@ -173,6 +174,16 @@ fn emulated(method: Method) -> &'static str {
         Method::Change(_) => "read, changed by Waxseal and written back if it is still the same; not inside MULTI",
         Method::Read(_) => "worked out by Waxseal on all that is stored, decrypted",
         Method::Search(_) => "read, looked through by Waxseal and changed if it is still the same; not inside MULTI",
+        Method::Move(Move::Element { waits: true, .. }) => {
+            "waits in the database, then sealed anew by Waxseal for a destination under a rule; not inside MULTI"
+        }
+        Method::Move(_) => "read and sealed anew by Waxseal for a destination under a rule; not inside MULTI",
+        Method::Combine(combine) => match combine.wanted {
+            Wanted::Stored => {
+                "read, worked out by Waxseal and stored under a destination under a rule; not inside MULTI"
+            }
+            Wanted::Members | Wanted::Count => "read and worked out by Waxseal; not inside MULTI",
+        },
     }
 }
 

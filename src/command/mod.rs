@@ -28,5 +28,6 @@ pub use shape::Shape;
 pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};
 pub use table::{Group, find, groups, table};
 pub use treatment::{
-    Change, Computed, Document, FieldNames, Lex, Method, Reply, Search, Source, Values, Verdict, When, Words,
+    Around, Change, Combine, Combining, Computed, Destination, Document, FieldNames, Lex, Method, Move, Reply, Search,
+    Source, Values, Verdict, Wanted, When, Words,
 };

@@ -280,6 +280,72 @@ pub enum Method {
     Change(Change),
     /// An element of a list is looked for.
     Search(Search),
+    /// What lies under one key is sealed anew for another.
+    Move(Move),
+    /// Members of several keys are compared.
+    Combine(Combine),
+}
+
+/// What goes from one key to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// All of it: RENAME.
+    Rename,
+    /// RENAMENX.
+    RenameIfNew,
+    /// COPY.
+    Copy,
+    /// An element at one end of a list to one end of another: RPOPLPUSH, or LMOVE, whose arguments name the ends.
+    Element { named_ends: bool, waits: bool },
+    /// A member of a set: SMOVE.
+    Member,
+    /// A range of a sorted set: ZRANGESTORE.
+    Range,
+    /// What a search in a geo index finds: GEOSEARCHSTORE, GEORADIUS and GEORADIUSBYMEMBER with STORE.
+    Found(Around),
+}
+
+/// How a search in a geo index is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// GEOSEARCHSTORE.
+    Search,
+    /// GEORADIUS.
+    Position,
+    /// GEORADIUSBYMEMBER.
+    Member,
+}
+
+/// How members of several keys are compared, and what of it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Combine {
+    pub how: Combining,
+    /// With scores, that is.
+    pub sorted: bool,
+    pub wanted: Wanted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combining {
+    Union,
+    Intersection,
+    Difference,
+}
+
+/// What the client wants of the members that were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Members,
+    Count,
+    /// That they are stored under the first key.
+    Stored,
+}
+
+/// Which of a command's keys gets what was sealed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    First,
+    Last,
 }
 
 /// Why an element of a list is looked for.
@@ -298,7 +364,18 @@ impl Method {
         match self {
             Self::Change(change) => change.of_a_field(),
             Self::Read(computed) => computed.of_a_field(),
-            Self::Search(_) => false,
+            Self::Search(_) | Self::Move(_) | Self::Combine(_) => false,
+        }
+    }
+
+    /// Where values that were under other keys come to lie.
+    #[must_use]
+    pub const fn destination(self) -> Option<Destination> {
+        match self {
+            Self::Move(Move::Range | Move::Found(Around::Search))
+            | Self::Combine(Combine { wanted: Wanted::Stored, .. }) => Some(Destination::First),
+            Self::Move(_) => Some(Destination::Last),
+            Self::Change(_) | Self::Search(_) | Self::Combine(_) | Self::Read(_) => None,
         }
     }
 }

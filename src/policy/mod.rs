@@ -17,14 +17,14 @@ mod scripts;
 
 pub use access::{Access, Scripts};
 pub use limit::{Limiter, RateLimited, TokenBucket};
-pub use refusal::{JsonFault, Refusal};
+pub use refusal::{JsonFault, NotCarried, Refusal};
 pub use scripts::FIRST_KEY;
 
 use std::collections::HashSet;
 
 use crate::command::{
-    Access as KeyAccess, ChannelPositions, Flags, KeyPositions, Method, Reason, Request, Spec, Verdict, When,
-    check_arity,
+    Access as KeyAccess, ChannelPositions, Destination, Flags, KeyPositions, Method, Reason, Request, Spec, Verdict,
+    When, check_arity,
 };
 use rules::{Rule, RuleSet, Scope};
 use script::Library;
@@ -177,7 +177,7 @@ impl Policy {
                 };
                 if let Some(reason) = reason {
                     let stubborn = self.rules_of(&scratch.hits).find(|rule| rule.refuses_computing);
-                    method = otherwise.filter(|_| stubborn.is_none());
+                    method = otherwise.filter(|how| stubborn.is_none() && keeps_protection(*how, &scratch.hits));
                     if method.is_none() {
                         return Err(refused(stubborn.unwrap_or(rule), reason));
                     }
@@ -250,6 +250,16 @@ impl Policy {
         }
         Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain, method: None })
     }
+}
+
+/// Does what goes from key to key stay encrypted? Not if it comes to lie under a key of no rule.
+fn keeps_protection(how: Method, hits: &[KeyHit]) -> bool {
+    let destination = match how.destination() {
+        None => return true,
+        Some(Destination::First) => hits.first(),
+        Some(Destination::Last) => hits.last(),
+    };
+    destination.is_some_and(|hit| hit.rule.is_some())
 }
 
 /// Is the rule such that a command which asks this of it can work?

@@ -73,6 +73,11 @@ pub enum Refusal {
     InTransaction {
         command: &'static str,
     },
+    /// A value of this kind cannot be sealed anew for another key.
+    NotCarried {
+        command: &'static str,
+        why: NotCarried,
+    },
     /// Compares a plaintext argument with what the server stores.
     ComparesValue {
         command: &'static str,
@@ -197,6 +202,9 @@ impl fmt::Display for Refusal {
                  MULTI yet. Send it outside of the transaction, or use WATCH, GET and SET",
                 upper(command)
             ),
+            Self::NotCarried { command, why } => {
+                write!(f, "WAXSEAL COMMAND_REFUSED {} between keys of different scopes: {why}", upper(command))
+            }
             Self::Json { command, rule, why } => {
                 write!(f, "WAXSEAL JSON_REFUSED {} on a document encrypted by rule '{rule}': {why}", upper(command))
             }
@@ -209,6 +217,33 @@ impl fmt::Display for Refusal {
                 "WAXSEAL TOO_LARGE the value fits the limit only without encryption, which adds 48 bytes. Store a smaller value",
             ),
         }
+    }
+}
+
+/// What cannot go to a key of another scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotCarried {
+    Kind,
+    Elsewhere,
+    Bares,
+}
+
+impl fmt::Display for NotCarried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kind => {
+                "only strings, lists, sets, sorted sets and hashes can be encrypted anew for the other key; a stream, a JSON document or a \
+                 HyperLogLog cannot. Read it and write it to the other key, or give both keys one scope"
+            }
+            Self::Elsewhere => {
+                "the option DB leads to another database, where it cannot be written together with what is read here. Copy within \
+                 this database, or read the value and write it there"
+            }
+            Self::Bares => {
+                "the other key's rule leaves in clear what is encrypted here (its `fields` or `deterministic`). Read the value and write it, \
+                 or let both rules encrypt the same"
+            }
+        })
     }
 }
 

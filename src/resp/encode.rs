@@ -35,6 +35,14 @@ pub fn bulk(out: &mut BytesMut, bytes: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
+/// A floating point number, of which `text` is the text. RESP2 has none: a bulk string.
+pub fn double(out: &mut BytesMut, text: &[u8], proto: Proto) {
+    match proto {
+        Proto::Resp2 => bulk(out, text),
+        Proto::Resp3 => line(out, b',', text),
+    }
+}
+
 /// What precedes a bulk string of `len` bytes; the caller appends these and CRLF.
 pub fn bulk_header(out: &mut BytesMut, len: usize) {
     counted(out, b'$', len);

@@ -160,6 +160,6 @@ impl Downstream for Sink {
     }
 }
 
-fn is_null(frame: &[u8]) -> bool {
+pub(super) fn is_null(frame: &[u8]) -> bool {
     matches!(frame, b"*-1\r\n" | b"$-1\r\n" | b"_\r\n")
 }

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use super::arrivals::is_null;
 use super::attach::Need;
 use super::desk::{Desk, Hold};
 use super::sink::{End, Sink};
 use crate::policy::Admitted;
 use crate::resp::encode;
 use crate::transform::{Emulation, ReplyPlan, Turn};
-use crate::upstream::{Downstream, Failure, Frames, Lane};
+use crate::upstream::{Class, Downstream, Failure, Frames, Lane};
 
 /// After so many lost races others are given way to first, each time for a random part of a longer while.
 const AT_ONCE: u32 = 3;
@@ -115,8 +116,12 @@ impl Desk {
                 return true;
             }
         };
+        if !self.end_waiting(course.seq, &frame) {
+            return false;
+        }
         let proto = self.sink.inner().session.proto;
         let mut out = BytesMut::new();
+        course.emulation.waited(course.began.elapsed());
         let turn = course.emulation.take(&frame, &mut self.worker.transform.borrow_mut(), proto, &mut out);
         match turn {
             Turn::Done => {
@@ -128,8 +133,29 @@ impl Desk {
         }
     }
 
+    /// The command waits no longer, if it did. `false` if that is because the sidecar goes down: the client is to ask again,
+    /// somewhere else.
+    fn end_waiting(&mut self, seq: u64, frame: &[u8]) -> bool {
+        let mut inner = self.sink.inner();
+        if inner.blocked != Some(seq) {
+            return true;
+        }
+        if self.worker.draining() && is_null(frame) {
+            inner.end_with(End::Drain);
+            return false;
+        }
+        self.sink.note_answered(&mut inner, seq);
+        true
+    }
+
     fn begin_again(&mut self, mut course: Box<Course>) -> bool {
-        if course.began.elapsed() > GIVE_UP_AFTER {
+        let waits = course.emulation.waits();
+        if waits && self.worker.draining() {
+            self.sink.end(End::Drain);
+            return false;
+        }
+        // Who waits for an element waits on when others were faster.
+        if !waits && course.began.elapsed() > GIVE_UP_AFTER {
             self.sink.answer(course.seq, |out| encode::error(out, CONTENDED));
             return true;
         }
@@ -147,7 +173,9 @@ impl Desk {
 
     /// `true` if that was not possible, and the client was told so.
     fn send_step(&mut self, course: Box<Course>) -> bool {
-        let lane = match self.attach_again() {
+        let waits = course.emulation.waits();
+        let need = if waits { Need::Pinned(Class::Blocking) } else { Need::Shared };
+        let lane = match self.attach_again(need) {
             Ok(lane) => lane,
             Err(why) => {
                 // Nothing of this step was sent, and the ones before it have changed nothing.
@@ -159,6 +187,9 @@ impl Desk {
         self.wrote.note(&lane);
         debug_assert!(sent.is_ok(), "an emulation's step is refused by nobody");
         lane.wake();
+        if waits {
+            self.note_blocked_at(course.seq);
+        }
         self.course = Some(course);
         false
     }
@@ -167,9 +198,9 @@ impl Desk {
 impl Desk {
     /// The lane for a further step. Everything that the client asked before is answered; only the command
     /// itself still waits.
-    fn attach_again(&mut self) -> Result<Rc<Lane>, String> {
+    fn attach_again(&mut self, need: Need) -> Result<Rc<Lane>, String> {
         self.own_places = 1;
-        let lane = self.attach(Need::Shared);
+        let lane = self.attach(need);
         self.own_places = 0;
         lane.map_err(|hold| match hold {
             Hold::Refuse(text) => text,

@@ -26,9 +26,14 @@ const REPLICATED: [&str; 3] = ["publish", "spublish", "pfcount"];
 impl Desk {
     /// A blocking command was just sent.
     pub(super) fn note_blocked(&mut self) {
+        let last = self.sink.inner().queue.next_seq() - 1;
+        self.note_blocked_at(last);
+    }
+
+    /// The command in this place waits.
+    pub(super) fn note_blocked_at(&mut self, seq: u64) {
         let Some(lane) = self.attached.lane() else { return };
-        let mut inner = self.sink.inner();
-        inner.blocked = Some(inner.queue.next_seq() - 1);
+        self.sink.inner().blocked = Some(seq);
         self.sink.info.block(lane.server_id.clone());
     }
 
@@ -78,6 +83,7 @@ impl Desk {
         if !self.sink.unblock_here(how) {
             return Some(End::Upstream);
         }
+        self.course = None;
         self.abandon();
         None
     }

@@ -95,14 +95,25 @@ impl Transform {
 
     /// One value for itself: a member or a name always in the same way, or the server could not find it again.
     fn seal_value(&mut self, place: &Place<'_>, value: &[u8]) -> Result<Bytes, Refusal> {
+        let as_always = matches!(place.purpose, Purpose::Member | Purpose::FieldName);
+        self.seal_one(place, value, as_always)
+    }
+
+    /// Always in the same way, whatever it is.
+    fn seal_as_always(&mut self, place: &Place<'_>, value: &[u8]) -> Result<Bytes, Refusal> {
+        self.seal_one(place, value, true)
+    }
+
+    fn seal_one(&mut self, place: &Place<'_>, value: &[u8], as_always: bool) -> Result<Bytes, Refusal> {
         if value.len() + OVERHEAD > self.max_bulk {
             return Err(Refusal::TooLarge);
         }
         let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
         let mut sealed = BytesMut::with_capacity(value.len() + OVERHEAD);
-        match place.purpose {
-            Purpose::Member | Purpose::FieldName => cipher.seal_deterministic(place, value, &mut sealed),
-            _ => cipher.seal(place, value, &mut sealed),
+        if as_always {
+            cipher.seal_deterministic(place, value, &mut sealed)
+        } else {
+            cipher.seal(place, value, &mut sealed)
         }
         .map_err(|e| Refusal::Seal(e.to_string()))?;
         Ok(sealed.freeze())

@@ -73,6 +73,8 @@ pub struct Owned {
     fields: Option<Arc<Fields>>,
     /// Whether the names of hash fields are sealed.
     pub(super) field_names: bool,
+    /// Whether elements of lists are sealed always in the same way.
+    pub(super) list_elements: bool,
 }
 
 /// Names out of a request, in its order, in little memory: a transaction may hold many.
@@ -192,6 +194,7 @@ impl Owned {
             id: Bytes::copy_from_slice(scope.id),
             fields: rule.fields.clone(),
             field_names: rule.deterministic.field_names,
+            list_elements: rule.deterministic.list_elements,
         }
     }
 

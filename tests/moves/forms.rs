@@ -22,6 +22,8 @@ use Kind::{Geo, Hash, HyperLogLog, List, Nothing, Set, SortedSet, Stream};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runs {
     Row,
+    /// Only between keys of one scope: what is sealed anew for the others is not of this kind.
+    OneScope,
     /// Only where no key is encrypted, although the row is wider: an option that compares.
     InClear,
     /// Never beside a rule.
@@ -36,6 +38,10 @@ pub struct Form {
 
 const fn form(before: Kind, line: &'static str) -> Form {
     Form { before, line, runs: Runs::Row }
+}
+
+const fn one_scope(before: Kind, line: &'static str) -> Form {
+    Form { before, line, runs: Runs::OneScope }
 }
 
 const fn in_clear(before: Kind, line: &'static str) -> Form {
@@ -54,16 +60,16 @@ pub const FORMS: &[Form] = &[
     form(List, "copy A B REPLACE"),
     form(Set, "copy A B REPLACE"),
     form(SortedSet, "copy A B REPLACE"),
-    form(Stream, "copy A B REPLACE"),
-    form(Kind::String, "copy A B DB 1"),
-    form(Hash, "copy A B DB 1 REPLACE"),
+    one_scope(Stream, "copy A B REPLACE"),
+    one_scope(Kind::String, "copy A B DB 1"),
+    one_scope(Hash, "copy A B DB 1 REPLACE"),
     form(Kind::String, "move A 1"),
     form(Kind::String, "rename A B"),
     form(Hash, "rename A B"),
     form(List, "rename A B"),
     form(Set, "rename A B"),
     form(SortedSet, "rename A B"),
-    form(Stream, "rename A B"),
+    one_scope(Stream, "rename A B"),
     form(Kind::String, "renamenx A B"),
     form(Kind::String, "del A B"),
     form(Kind::String, "unlink A B"),
@@ -95,8 +101,8 @@ pub const FORMS: &[Form] = &[
     form(Kind::String, "bitop NOT A B"),
     form(HyperLogLog, "pfcount A B"),
     form(HyperLogLog, "pfmerge A B C"),
-    form(HyperLogLog, "rename A B"),
-    form(HyperLogLog, "copy A B REPLACE"),
+    one_scope(HyperLogLog, "rename A B"),
+    one_scope(HyperLogLog, "copy A B REPLACE"),
     form(Kind::String, "pfmerge A B"),
     // Lists.
     form(List, "lmove A B LEFT RIGHT"),

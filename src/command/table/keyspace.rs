@@ -4,7 +4,7 @@ use super::row::*;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Spec] = &[
-    row("copy",                -3, W,                 Shared, two(Read, Overwrite),   MOVES),
+    row("copy",                -3, W,                 Shared, two(Read, Overwrite),   carried(Move::Copy, AS_THEY_ARE)),
     row("dbsize",              1,  R | FAST,          Shared, NO_KEYS,                PASS),
     row("del",                 -2, W | WHOLE,         Shared, keys_to(-1, Remove),    PASS),
     row("dump",                2,  R,                 Shared, key(Read),              refuse(DumpedValue)),
@@ -36,8 +36,8 @@ pub(super) const ROWS: &[Spec] = &[
     row("pexpiretime",         2,  R | FAST | WHOLE,  Shared, key(Read),              PASS),
     row("pttl",                2,  R | FAST | WHOLE,  Shared, key(Read),              PASS),
     row("randomkey",           1,  R,                 Shared, NO_KEYS,                PASS),
-    row("rename",              3,  W,                 Shared, two(Update, Overwrite), MOVES),
-    row("renamenx",            3,  W | FAST,          Shared, two(Update, Overwrite), MOVES),
+    row("rename",              3,  W,                 Shared, two(Update, Overwrite), carried(Move::Rename, AS_THEY_ARE)),
+    row("renamenx",            3,  W | FAST,          Shared, two(Update, Overwrite), carried(Move::RenameIfNew, AS_THEY_ARE)),
     row("restore",             -4, W | DANGER,        Shared, key(Overwrite),         refuse(DumpedValue)),
     row("restore-asking",      -4, W | DANGER,        Shared, key(Overwrite),         refuse(DumpedValue)),
     row("scan",                -2, R,                 Shared, NO_KEYS,                PASS),

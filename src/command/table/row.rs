@@ -5,7 +5,7 @@
 pub(super) use crate::command::Access::{Overwrite, Read, Remove, Update};
 pub(super) use crate::command::Grammar::{
     AtMost, Fixed, GeoMembers, GeoSearch, GetEx, HashScan, Mark, NamedFields, NoMoreThan, Options, Pairs, RandomField,
-    RandomMember, ScoredMembers, Set, SetOperation, StreamEntry,
+    RandomMember, ScoredMembers, Set, StreamEntry,
 };
 pub(super) use crate::command::Keys::{
     ChannelPatterns, Channels, Counted, CountedPairs, Debug, DestinationAndCounted, DestinationAndSources, Embedded,
@@ -21,9 +21,13 @@ pub(super) use crate::command::Values::{
     At, Elements, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart,
     Members, Message, PairsAtStart, SecondsFrom,
 };
-pub(super) use crate::command::{Change, Computed, Effect, FieldNames, Lex, Reply, Search, Shape, Spec, Word};
+pub(super) use crate::command::{
+    Around, Change, Combining, Computed, Effect, FieldNames, Lex, Move, Reply, Search, Shape, Spec, Wanted, Word,
+};
 
-use crate::command::{Access, Document, Flags, Grammar, Keys, Lane, Method, Reason, Values, Verdict, When, Words};
+use crate::command::{
+    Access, Combine, Document, Flags, Grammar, Keys, Lane, Method, Reason, Values, Verdict, When, Words,
+};
 
 pub(super) const R: u32 = Flags::READ;
 pub(super) const W: u32 = Flags::WRITE;
@@ -102,9 +106,26 @@ pub(super) const fn optional(grammar: Grammar, marked: Shape, plain: Shape) -> T
     open(grammar, Reply::Optional { marked, plain })
 }
 
-/// As `treatment`, but only where all keys live under one derived key.
-pub(super) const fn together(treatment: Treatment) -> Treatment {
-    only(When::OneScope, None, treatment)
+/// The same between keys that share a derived key; between others what moves is sealed anew here.
+pub(super) const fn carried(what: Move, treatment: Treatment) -> Treatment {
+    only(When::OneScope, Some(Method::Move(what)), treatment)
+}
+
+/// The same between keys that share a derived key; members of others are compared here.
+const fn combined(how: Combining, sorted: bool, wanted: Wanted, treatment: Treatment) -> Treatment {
+    only(When::OneScope, Some(Method::Combine(Combine { how, sorted, wanted })), treatment)
+}
+
+/// SINTER and its like.
+pub(super) const fn of_sets(how: Combining, wanted: Wanted) -> Treatment {
+    let members = shaped(Grammar::Fixed, MEMBERS);
+    combined(how, false, wanted, if let Wanted::Members = wanted { members } else { AS_THEY_ARE })
+}
+
+/// ZINTER and its like.
+pub(super) const fn of_sorted_sets(how: Combining, wanted: Wanted) -> Treatment {
+    let members = optional(Grammar::SetOperation { count_at: 1 }, SCORED, MEMBERS);
+    combined(how, true, wanted, if let Wanted::Members = wanted { members } else { AS_THEY_ARE })
 }
 
 /// As `treatment`, but only on keys of such a rule, and where all keys live under one derived key.
@@ -167,7 +188,7 @@ pub(super) const fn read(computed: Computed) -> Method {
 }
 
 /// Values move as they are from one key to another.
-pub(super) const MOVES: Treatment = together(seal(Grammar::Fixed, Values::None));
+pub(super) const AS_THEY_ARE: Treatment = seal(Grammar::Fixed, Values::None);
 
 pub(super) const VALUES: Shape = Shape::Each(&Shape::Value);
 pub(super) const MEMBERS: Shape = Shape::Each(&Shape::Member);

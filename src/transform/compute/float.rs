@@ -4,7 +4,7 @@
 //! differ. On other processors Redis's own sums differ from these in the last digits.
 
 use num_bigint::BigUint;
-use rustc_apfloat::ieee::X87DoubleExtended;
+use rustc_apfloat::ieee::{Double, X87DoubleExtended};
 use rustc_apfloat::{Float, Round, Status};
 
 /// Redis writes so many digits after the point, and then leaves zeros at the end out.
@@ -23,25 +23,7 @@ impl LongDouble {
     /// As C's `strtold` reads it, all of it, without spaces before it, and without NaN; what is too large or too
     /// small to be represented is refused.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        if text.len() > MAX_TEXT {
-            return None;
-        }
-        let text = std::str::from_utf8(text).ok()?;
-        let (negative, digits) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
-        };
-        let parsed = if ["inf", "infinity"].iter().any(|word| digits.eq_ignore_ascii_case(word)) {
-            X87DoubleExtended::INFINITY
-        } else {
-            let (form, is_zero) = normal_form(digits)?;
-            let parsed = X87DoubleExtended::from_str_r(&form, Round::NearestTiesToEven).ok()?;
-            if parsed.status.contains(Status::OVERFLOW) || (parsed.value.is_zero() && !is_zero) {
-                return None;
-            }
-            parsed.value
-        };
-        Some(Self(if negative { -parsed } else { parsed }))
+        read(text).map(Self)
     }
 
     pub fn is_finite(self) -> bool {
@@ -77,6 +59,33 @@ impl LongDouble {
         let sign = if negative && number != "0" { "-" } else { "" };
         format!("{sign}{number}").into_bytes()
     }
+}
+
+/// The same as C's `strtod` reads it.
+pub(super) fn double(text: &[u8]) -> Option<f64> {
+    read::<Double>(text).map(|double| f64::from_bits(u64::try_from(double.to_bits()).unwrap_or_default()))
+}
+
+fn read<F: Float>(text: &[u8]) -> Option<F> {
+    if text.len() > MAX_TEXT {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let parsed = if ["inf", "infinity"].iter().any(|word| digits.eq_ignore_ascii_case(word)) {
+        F::INFINITY
+    } else {
+        let (form, is_zero) = normal_form(digits)?;
+        let parsed = F::from_str_r(&form, Round::NearestTiesToEven).ok()?;
+        if parsed.status.contains(Status::OVERFLOW) || (parsed.value.is_zero() && !is_zero) {
+            return None;
+        }
+        parsed.value
+    };
+    Some(if negative { -parsed } else { parsed })
 }
 
 /// `n` / 2^`shift`, to the nearest integer, ties to the even one.

@@ -12,6 +12,8 @@ pub(super) mod lex;
 pub(super) mod number;
 mod position;
 mod reading;
+pub(super) mod score;
+pub(super) mod sets;
 
 use bytes::BytesMut;
 

@@ -76,14 +76,15 @@ local function mark(t, v)
 end
 ";
 
-/// For each key its type, its digest, and what it holds.
+/// For each key its type, its digest, and what it holds; of keys behind so many as the argument says, the type alone.
 pub(super) static SNAPSHOT: LazyLock<Script> = LazyLock::new(|| {
     Script::new([
         LOOK,
         "\
-local all = {}
+local all, whole = {}, tonumber(ARGV[1] or #KEYS)
 for i, k in ipairs(KEYS) do
-  local t, v = look(k)
+  local t, v
+  if i <= whole then t, v = look(k) else t, v = redis.call('TYPE', k).ok, {} end
   all[i] = {t, mark(t, v), v}
 end
 return all",
@@ -98,13 +99,14 @@ return all",
 /// A string or field is told by its length, its first 32 bytes (magic, key id and nonce) and its last 16 (the
 /// tag): the nonce is random, so that no two values share them, and a large value is not sent twice.
 ///
-/// Beside Redis's commands there are two words: FIELD sets a field of a hash and keeps its time to live, TTL gives
-/// one key the time to live of another. A server that has no times to live for fields says so, which is as good as none.
+/// Beside Redis's commands there are words of its own: FIELD sets a field of a hash and keeps its time to live, TTL gives
+/// one key the time to live of another, FIELDS the fields of one hash those of another's; SCORES takes a sorted set away
+/// and keeps its scores, SCORED gives them to members of other names. A server that has no times to live for fields says so, which is as good as none.
 pub(super) static SWAP: LazyLock<Script> = LazyLock::new(|| {
     Script::new([
         LOOK,
         "\
-local at = 0
+local at, scores = 0, {}
 local function take() at = at + 1 return ARGV[at] end
 local function holds(kind, k)
   if kind == 'string' then
@@ -119,6 +121,17 @@ local function holds(kind, k)
   if kind == 'none' then return redis.call('EXISTS', k) == 0 end
   if kind == 'nofield' then return redis.pcall('HEXISTS', k, take()) == 0 end
   if kind == 'all' then return mark(look(k)) == take() end
+  if kind == 'end' then
+    local one = redis.pcall('LINDEX', k, take())
+    return type(one) == 'string' and redis.sha1hex(one) == take()
+  end
+  if kind == 'reply' then
+    local from = at + 2
+    at = from + tonumber(ARGV[from - 1]) - 1
+    local v = redis.pcall(unpack(ARGV, from, at))
+    return not v.err and mark('list', v) == take()
+  end
+  if kind == 'member' then return redis.pcall('SISMEMBER', k, take()) == 1 end
   return redis.call('TYPE', k).ok == take()
 end
 local function run(...)
@@ -134,6 +147,22 @@ local function run(...)
     else
       e = redis.call('PTTL', a)
       if e >= 0 then redis.call('PEXPIRE', b, e) end
+    end
+  elseif word == 'SCORES' then
+    local v = redis.call('ZRANGE', a, 0, -1, 'WITHSCORES')
+    for i = 1, #v, 2 do scores[v[i]] = v[i + 1] end
+    redis.call('DEL', a)
+  elseif word == 'SCORED' then
+    for i = 3, select('#', ...), 2 do
+      local old, new = select(i, ...)
+      redis.call('ZADD', a, scores[old], new)
+    end
+  elseif word == 'FIELDS' then
+    local w, from, to = {...}, {}, {}
+    for i = 4, #w, 2 do from[#from + 1], to[#to + 1] = w[i], w[i + 1] end
+    local e = redis.pcall('HPEXPIRETIME', a, 'FIELDS', #from, unpack(from))
+    for i = 1, e.err and 0 or #e do
+      if e[i] > 0 then redis.call('HPEXPIREAT', b, e[i], 'FIELDS', 1, to[i]) end
     end
   else
     redis.call(...)

@@ -9,19 +9,28 @@
 //! What one command does is a [`Work`], in a file of its own family; how it is read and written is the same for
 //! all: a command of its choice or SNAPSHOT, then SWAP (`lua.rs`).
 
+mod combine;
+mod element;
+mod found;
+mod home;
 mod list;
 mod lua;
+mod member;
+mod range;
+mod rekey;
 mod snapshot;
 mod swap;
 mod value;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 use super::plan::ReplyPlan;
+use super::seal::MAX_SEALED_ARGS;
 use super::{Transform, Wire};
-use crate::command::{Method, check_arity};
+use crate::command::{Method, Move, check_arity};
 use crate::policy::{Admitted, Refusal};
 use crate::resp::{Proto, Token, Walker, encode};
 use lua::refuses_locking;
@@ -50,6 +59,12 @@ trait Work {
     /// # Errors
     /// What the client is told instead, in Redis's words if Redis has any.
     fn take(&mut self, reply: &[u8], at: &mut Context<'_>) -> Result<Next, String>;
+    /// May the first command keep its connection waiting?
+    fn waits(&self) -> bool {
+        false
+    }
+    /// How long the client has waited by now.
+    fn waited(&mut self, _: Duration) {}
 }
 
 /// A command that changes nothing.
@@ -57,12 +72,15 @@ enum Read {
     Command(Vec<Bytes>),
     /// SNAPSHOT of these keys, which are among the emulation's.
     Snapshot(Vec<Bytes>),
+    /// The same of the first, and the types of the others.
+    First(Vec<Bytes>),
+    /// The types of these keys.
+    Types(Vec<Bytes>),
 }
 
 /// What is done when a reply has come.
 enum Next {
     /// More has to be known.
-    #[expect(dead_code, reason = "SORT BY")]
     Read(Read),
     /// Nothing is written. A complete reply.
     Answer(Bytes),
@@ -113,6 +131,16 @@ impl Transform {
             Method::Read(_) => return Ok(None),
             Method::Change(change) => Box::new(value::Value::of(change, admitted, self)?),
             Method::Search(search) => Box::new(list::List::of(search, admitted, self)?),
+            Method::Move(what @ (Move::Rename | Move::RenameIfNew | Move::Copy)) => {
+                Box::new(rekey::Rekey::of(what, admitted, self)?)
+            }
+            Method::Move(Move::Element { named_ends, waits }) => {
+                Box::new(element::Element::of(named_ends, waits, admitted, self)?)
+            }
+            Method::Move(Move::Member) => Box::new(member::Member::of(admitted, self)?),
+            Method::Combine(what) => Box::new(combine::Combined::of(what, admitted, self)?),
+            Method::Move(Move::Range) => Box::new(range::Range::of(admitted, self)?),
+            Method::Move(Move::Found(around)) => Box::new(found::Found::of(around, admitted, self)?),
         };
         self.costs.commands.fetch_add(1, Ordering::Relaxed);
         Ok(Some(Emulation::new(keys, work, self.locking)))
@@ -146,6 +174,16 @@ impl Emulation {
         }
     }
 
+    /// May the server keep the connection waiting with what [`Self::send`] sends now?
+    pub fn waits(&self) -> bool {
+        matches!(self.stage, Stage::Read(_)) && self.work.waits()
+    }
+
+    /// How long the client has waited by now; to be said before [`Self::take`] and [`Self::start_over`].
+    pub fn waited(&mut self, long: Duration) {
+        self.work.waited(long);
+    }
+
     /// Appends the next command to `wire`.
     pub fn send(&self, wire: &mut Wire) -> ReplyPlan {
         // What is not known is tried, with the text, so that the refusal is about the flag.
@@ -167,7 +205,9 @@ impl Emulation {
                 let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();
                 encode::command(out, &words);
             }
-            Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, form, out),
+            Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, keys.len(), form, out),
+            Stage::Read(Read::First(keys)) => swap::snapshot(keys, 1, form, out),
+            Stage::Read(Read::Types(keys)) => swap::snapshot(keys, 0, form, out),
             Stage::Write(write) => write.call(&self.keys, form, out),
         }
     }
@@ -186,7 +226,12 @@ impl Emulation {
                 transform.locking = Locking::Refused;
                 return Turn::Send;
             }
-            super::open::raw_of_sealed(frame, out);
+            if matches!(self.stage, Stage::Write(_)) && text.windows(9).any(|part| part == b"WRONGTYPE") {
+                // The first command of those that SWAP was to run; to its words a script adds its name and line.
+                encode::error(out, WRONG_TYPE);
+            } else {
+                super::open::raw_of_sealed(frame, out);
+            }
             return Turn::Done;
         }
         if self.is_script() && self.locking == Locking::Unknown {
@@ -209,6 +254,10 @@ impl Emulation {
         self.in_full = false;
         match next {
             Ok(Next::Read(read)) => self.stage = Stage::Read(read),
+            Ok(Next::Write(write)) if write.len() > MAX_SEALED_ARGS => {
+                encode::error(out, Refusal::TooManyValues.to_string());
+                return Turn::Done;
+            }
             Ok(Next::Write(write)) => self.stage = Stage::Write(write),
             Ok(Next::Answer(answer)) => {
                 out.extend_from_slice(&answer);
@@ -240,6 +289,10 @@ fn integer(n: impl TryInto<i64>) -> Bytes {
     let mut reply = BytesMut::new();
     encode::int(&mut reply, n.try_into().unwrap_or(i64::MAX));
     reply.freeze()
+}
+
+fn ok() -> Bytes {
+    Bytes::from_static(b"+OK\r\n")
 }
 
 fn unexpected() -> String {

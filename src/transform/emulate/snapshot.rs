@@ -30,6 +30,11 @@ impl Snapshot {
         self.items.iter()
     }
 
+    /// The same, two by two.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.items.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))
+    }
+
     /// One snapshot per key, or `None` if the reply is of another shape.
     pub fn parse(reply: &[u8], keys: usize) -> Option<Vec<Self>> {
         let mut walk = Walker::new(reply);

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::lua::{SNAPSHOT, SWAP, Script};
 use super::snapshot::Snapshot;
 use crate::crypto::OVERHEAD;
+use crate::policy::script::sha_hex;
 use crate::resp::encode;
 
 /// Of the old value: magic, key id and nonce.
@@ -35,9 +36,16 @@ pub(super) enum Guard {
     NoField(Bytes, Bytes),
     /// The key holds what the snapshot shows.
     All(Bytes, Bytes),
-    /// The key is of this type; "none" if it is missing.
-    #[expect(dead_code, reason = "LMOVE")]
-    Type(Bytes, &'static str),
+    /// At this place of the list is this element.
+    Element(Bytes, &'static str, Bytes),
+    /// The set has this member.
+    Member(Bytes, Bytes),
+    /// This question about the key is answered with these strings.
+    Reply {
+        key: Bytes,
+        question: Vec<Bytes>,
+        reply: Vec<Bytes>,
+    },
 }
 
 /// What identifies a value that was read.
@@ -59,7 +67,7 @@ impl Seen {
 }
 
 impl Guard {
-    /// The key holds what was read, all of it.
+    /// The key, whose values are sealed, holds what was read, all of it.
     pub fn unchanged(key: &Bytes, snapshot: &Snapshot) -> Self {
         match (snapshot.kind(), snapshot.items().next()) {
             ("none", _) => Self::None(key.clone()),
@@ -75,7 +83,9 @@ impl Guard {
             | Self::Field(key, ..)
             | Self::NoField(key, _)
             | Self::All(key, _)
-            | Self::Type(key, _) => key,
+            | Self::Element(key, ..)
+            | Self::Member(key, _)
+            | Self::Reply { key, .. } => key,
         }
     }
 }
@@ -111,12 +121,16 @@ impl Write {
 
     /// A command that takes any number of arguments behind its first words, in groups of so many, in as many
     /// commands as are needed. None if there are no arguments.
-    #[expect(dead_code, reason = "RENAME")]
     pub fn run_all(&mut self, first: &[&[u8]], group: usize, more: &[Bytes]) {
         for part in more.chunks(MAX_WORDS / group * group) {
             let first = first.iter().map(|word| Bytes::copy_from_slice(word));
             self.commands.push(first.chain(part.iter().cloned()).collect());
         }
+    }
+
+    /// Of how many words the call consists, about.
+    pub(super) fn len(&self) -> usize {
+        self.commands.iter().map(|words| words.len() + 1).sum()
     }
 
     /// Appends the call.
@@ -131,7 +145,14 @@ impl Write {
                 Guard::Field(_, field, seen) => ("field", [&[field.clone()][..], &seen.words()].concat()),
                 Guard::NoField(_, field) => ("nofield", vec![field.clone()]),
                 Guard::All(_, digest) => ("all", vec![digest.clone()]),
-                Guard::Type(_, kind) => ("type", vec![Bytes::from_static(kind.as_bytes())]),
+                Guard::Element(_, place, element) => {
+                    ("end", vec![Bytes::from_static(place.as_bytes()), sha_hex(element).into()])
+                }
+                Guard::Member(_, member) => ("member", vec![member.clone()]),
+                Guard::Reply { question, reply, .. } => {
+                    let count = question.len().to_string().into();
+                    ("reply", [&[count], &question[..], &[digest(reply)]].concat())
+                }
             };
             args.push(Bytes::copy_from_slice(kind.as_bytes()));
             args.push(number.to_string().into());
@@ -146,15 +167,23 @@ impl Write {
     }
 }
 
+/// As the script has it of a list.
+fn digest(items: &[Bytes]) -> Bytes {
+    let lengths: Vec<String> = items.iter().map(|item| item.len().to_string()).collect();
+    let text = [format!("list {} ", lengths.join(" ")).as_bytes(), &items.concat()].concat();
+    sha_hex(&text).into()
+}
+
 impl Seen {
     fn words(&self) -> [Bytes; 3] {
         [self.len.to_string().into(), self.head.clone(), self.tag.clone()]
     }
 }
 
-/// Appends a call of SNAPSHOT.
-pub(super) fn snapshot(keys: &[Bytes], form: Form, out: &mut BytesMut) {
-    call(&SNAPSHOT, form, keys, &[], out);
+/// Appends a call of SNAPSHOT, which looks into the first `whole` keys.
+pub(super) fn snapshot(keys: &[Bytes], whole: usize, form: Form, out: &mut BytesMut) {
+    let some = (whole < keys.len()).then(|| whole.to_string().into());
+    call(&SNAPSHOT, form, keys, some.as_slice(), out);
 }
 
 fn call(script: &Script, form: Form, keys: &[Bytes], args: &[Bytes], out: &mut BytesMut) {
