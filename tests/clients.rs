@@ -212,8 +212,10 @@ fn redis_crate(query: &str) {
 
     let length: usize = connection.append("session:a", secret("more")).expect("APPEND");
     assert_eq!(length, secret("b").len() + secret("more").len());
-    let refused: redis::RedisResult<i64> = connection.lrem("session:l", 1, secret("more"));
-    assert!(refused.expect_err("LREM is refused").to_string().contains("WAXSEAL"));
+    let removed: i64 = connection.lrem("session:none", 1, secret("more")).expect("LREM");
+    assert_eq!(removed, 0);
+    let refused: redis::RedisResult<i64> = connection.pfadd("session:h", secret("more"));
+    assert!(refused.expect_err("PFADD is refused").to_string().contains("WAXSEAL"));
 
     redis_crate_asynchronous(&client);
     house.finish();
@@ -250,21 +252,14 @@ fn refused_commands_never_reach_the_database() {
     house.tap.clear();
     let marked = secret("refused");
     let commands: &[&[&[u8]]] = &[
-        &[b"LREM", b"session:l", b"1", &marked],
-        &[b"LPOS", b"session:l", &marked],
         &[b"LMOVE", b"session:l", b"open:l", b"LEFT", b"LEFT"],
-        &[b"RPOPLPUSH", b"open:l", b"session:l"],
-        &[b"BLMOVE", b"session:l", b"session:l2", b"LEFT", b"LEFT", b"1"],
-        &[b"LINSERT", b"session:l", b"BEFORE", &marked, &marked],
-        &[b"SMOVE", b"session:s", b"session:s2", &marked],
+        &[b"BLMOVE", b"session:l", b"open:l", b"LEFT", b"LEFT", b"1"],
+        &[b"SMOVE", b"session:s", b"open:s", &marked],
         &[b"SUNIONSTORE", b"open:s", b"session:s"],
-        &[b"SINTER", b"session:s", b"open:s"],
         &[b"SSCAN", b"session:s", b"0", b"MATCH", &marked],
         &[b"ZADD", b"session:z", b"WHAT", b"1", &marked],
-        &[b"ZRANGEBYLEX", b"session:z", &marked, b"+"],
-        &[b"ZRANGE", b"session:z", &marked, b"+", b"BYLEX"],
         &[b"ZRANGESTORE", b"open:z", b"session:z", b"0", b"-1"],
-        &[b"ZUNIONSTORE", b"session:z", b"1", b"open:z"],
+        &[b"ZUNIONSTORE", b"open:z", b"1", b"session:z"],
         &[b"GEOADD", b"session:g", b"WHAT", b"1", b"1", &marked],
         &[b"GEORADIUSBYMEMBER", b"session:g", &marked, b"1", b"m", b"WHAT"],
         &[b"GEORADIUSBYMEMBER", b"session:g", &marked, b"1", b"m", b"STORE", b"open:g"],
@@ -274,7 +269,6 @@ fn refused_commands_never_reach_the_database() {
         &[b"PFADD", b"session:h", &marked],
         &[b"RESTORE", b"session:r2", b"0", &marked],
         &[b"RENAME", b"session:r", b"open:r"],
-        &[b"RENAME", b"open:r", b"session:r"],
         &[b"COPY", b"session:r", b"open:r"],
         &[b"SORT", b"session:l"],
         &[b"SORT", b"open:l", b"STORE", b"session:l"],

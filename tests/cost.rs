@@ -128,7 +128,7 @@ fn local_answers_cost_nothing() {
         "HELLO 3",
         "CLUSTER INFO",
         "ROLE",
-        "LREM session:a 1 refused",
+        "PFADD session:a refused",
         "RESET",
         "SELECT 0",
     ] {

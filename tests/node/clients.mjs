@@ -313,7 +313,7 @@ const tests = {
     const key = session('refused');
     await c.typed.set(key, secret('keep'));
     for (const command of [
-      ['LREM', session('refused list'), '1', secret('l')],
+      ['PFADD', session('refused hll'), secret('h')],
       ['SMOVE', session('refused set'), open('stolen'), secret('m')],
       ['RENAME', key, open('stolen')],
     ]) {

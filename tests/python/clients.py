@@ -377,10 +377,7 @@ def refusals(c, r):
     key = c.session("refused")
     r.set(key, secret("keep"))
     for command in (
-        ["LREM", c.session("refused list"), "1", secret("l")],
         ["SMOVE", c.session("refused set"), c.open_key("stolen"), secret("m")],
-        ["ZRANGEBYLEX", c.session("refused zset"), b"[" + secret("z"), "+"],
-        ["LINSERT", c.session("refused list"), "BEFORE", secret("x"), secret("y")],
         ["PFADD", c.session("refused hll"), secret("h")],
         ["RENAME", key, c.open_key("stolen")],
         ["COPY", key, c.open_key("stolen")],
