@@ -154,12 +154,15 @@ fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, num
         line!(out, "     scripts  those proven to leave values as they are run, and see ciphertext");
     }
     let (members, moves) = match source.scope {
-        Scope::Key => ("looks the same each time it is written to one key, never in two", "are refused, and PFADD"),
+        Scope::Key => (
+            "looks the same each time it is written to one key, never in two",
+            "are carried out by Waxseal, in two or three commands; PFADD is refused",
+        ),
         Scope::Tag => ("looks the same in all keys with the same {tag}", "run among these keys"),
         Scope::Rule => ("looks the same in all its keys", "run among its keys"),
     };
     line!(out, "     members  of sets, sorted sets and geo indexes: one {members}");
-    line!(out, "     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like {moves}");
+    line!(out, "     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like {moves}");
     let example = rule.patterns().iter().find_map(|pattern| {
         let key = pattern.example()?;
         let winner = rules.find(&key)?;
@@ -271,21 +274,21 @@ Encrypted are the values of these keys; the first rule that matches counts:
      except   s:c:*  (in clear, unless a later rule has them)
      scope    rule: all its keys share a derived key; values can be swapped among them
      members  of sets, sorted sets and geo indexes: one looks the same in all its keys
-     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like run among its keys
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like run among its keys
      example  s:1
 
   2. cli-1
      keys     a:*
      scope    key: each Redis key has a derived key of its own
      members  of sets, sorted sets and geo indexes: one looks the same each time it is written to one key, never in two
-     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like are refused, and PFADD
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like are carried out by Waxseal, in two or three commands; PFADD is refused
      example  a:1
 
   3. cli-2
      keys     a:b:*
      scope    key: each Redis key has a derived key of its own
      members  of sets, sorted sets and geo indexes: one looks the same each time it is written to one key, never in two
-     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE, PFMERGE and their like are refused, and PFADD
+     moves    RENAME, COPY, LMOVE, SMOVE, SINTER, ZUNIONSTORE and their like are carried out by Waxseal, in two or three commands; PFADD is refused
      example  a:b:1  goes to the earlier rule cli-1
 
 Everything else is stored in clear.

@@ -24,7 +24,7 @@ with the same `{tag}`, under `scope = \"rule\"` all keys of the rule.
 
 Where Redis orders members of equal score by the member (ZRANGE, ZRANK, ZPOPMIN and their like), the order
 of an encrypted sorted set is that of the ciphertexts: always the same, but another one. Options that would
-have the database compare members are refused: BYLEX with ZRANGE and ZRANGESTORE, MATCH with SSCAN and ZSCAN (and
+have the database compare members are refused: BYLEX with ZRANGESTORE, MATCH with SSCAN and ZSCAN (and
 with HSCAN where names of fields are encrypted).
 
 OBJECT ENCODING, MEMORY USAGE and the sizes in XINFO STREAM tell of what is stored, which is ciphertext.

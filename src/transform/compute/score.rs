@@ -29,6 +29,12 @@ pub(in crate::transform) fn text(score: f64) -> Vec<u8> {
     format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs()).into_bytes()
 }
 
+/// The same for a score that is stored: in the compact form of a small sorted set Redis keeps no negative zero, which
+/// members as long as envelopes would have it keep.
+pub(in crate::transform) fn stored(score: f64) -> Vec<u8> {
+    text(score + 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -109,7 +109,7 @@ impl Combined {
         let mut parts = Vec::with_capacity(members.len());
         for (member, score) in members {
             if self.what.sorted {
-                parts.push(score::text(*score).into());
+                parts.push(score::stored(*score).into());
             }
             parts.push(destination.seal_member(member, transform)?);
         }

@@ -72,7 +72,7 @@ impl Work for Range {
         let members = self.wanted.of(members);
         let mut parts = Vec::with_capacity(2 * members.len());
         for (member, score) in &members {
-            parts.extend([score::text(*score).into(), self.to.seal_member(member, at.transform)?]);
+            parts.extend([score::stored(*score).into(), self.to.seal_member(member, at.transform)?]);
         }
         let mut write = Write::new(vec![self.from.unchanged(&found)], integer(members.len()));
         write.run([&b"DEL"[..], &self.to.key].map(Bytes::copy_from_slice));
