@@ -169,7 +169,7 @@ impl Op {
             Self::Range => encode(&[b"LRANGE", &names.list(), b"0", b"-1"]),
             Self::Echo(text) => encode(&[b"ECHO", text]),
             Self::Ping => b"PING\r\n".to_vec(),
-            Self::Refused(at) => encode(&[b"LREM", &key(at), b"1", b"more"]),
+            Self::Refused(at) => encode(&[b"PFADD", &key(at), b"more"]),
             Self::Select(database) => encode(&[b"SELECT", database.to_string().as_bytes()]),
             Self::Hello(resp3) => encode(&[b"HELLO", if *resp3 { b"3" } else { b"2" }]),
             Self::Skip(at) => [encode(&[b"CLIENT", b"REPLY", b"SKIP"]), encode(&[b"GET", &key(at)])].concat(),
