@@ -7,8 +7,8 @@
 use bytes::Bytes;
 
 use super::snapshot::Snapshot;
-use super::swap::Guard;
-use crate::crypto::Place;
+use super::swap::{Guard, Seen};
+use crate::crypto::{OVERHEAD, Place};
 use crate::policy::{Admitted, Refusal};
 use crate::transform::Transform;
 use crate::transform::plan::Owned;
@@ -38,11 +38,14 @@ impl Home {
 
     /// The key holds what was read, all of it.
     pub fn unchanged(&self, found: &Snapshot) -> Guard {
-        match found.kind() {
-            "none" => Guard::None(self.key.clone()),
+        let key = self.key.clone();
+        match (found.kind(), found.items().next()) {
+            ("none", _) => Guard::None(key),
             // Only of what is sealed a few bytes tell the whole.
-            _ if self.owned.is_none() => Guard::All(self.key.clone(), found.digest().clone()),
-            _ => Guard::unchanged(&self.key, found),
+            ("string", Some(sealed)) if self.owned.is_some() && sealed.len() >= OVERHEAD => {
+                Guard::String(key, Seen::of(sealed))
+            }
+            _ => Guard::All(key, found.digest().clone()),
         }
     }
 

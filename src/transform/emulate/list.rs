@@ -2,18 +2,17 @@
 
 use bytes::Bytes;
 
+use super::home::Home;
 use super::snapshot::Snapshot;
-use super::swap::{Guard, Write};
+use super::swap::Write;
 use super::{Context, Next, Read, WRONG_TYPE, Work, integer, unexpected};
 use crate::command::{Args, Search};
 use crate::policy::{Admitted, Refusal};
 use crate::transform::Transform;
 use crate::transform::compute::{NOT_AN_INTEGER, SYNTAX, number};
-use crate::transform::plan::Owned;
 
 pub(super) struct List {
-    key: Bytes,
-    scope: Owned,
+    list: Home,
     searching: Searching,
 }
 
@@ -25,9 +24,9 @@ enum Searching {
 
 impl List {
     pub fn of(search: Search, admitted: &Admitted<'_>, transform: &Transform) -> Result<Self, Refusal> {
-        let (key, scope) = transform.first_key(admitted)?;
+        let list = Home::of(0, admitted, transform)?;
         let searching = Searching::parse(search, admitted.request().args()).map_err(Refusal::Redis)?;
-        Ok(Self { key, scope, searching })
+        Ok(Self { list, searching })
     }
 }
 
@@ -53,7 +52,7 @@ impl Searching {
 
 impl Work for List {
     fn begin(&mut self) -> Read {
-        Read::Snapshot(vec![self.key.clone()])
+        Read::Snapshot(vec![self.list.key.clone()])
     }
 
     fn take(&mut self, reply: &[u8], at: &mut Context<'_>) -> Result<Next, String> {
@@ -63,12 +62,11 @@ impl Work for List {
             "list" => {}
             _ => return Err(WRONG_TYPE.into()),
         }
-        let place = self.scope.value(None);
         let mut elements = Vec::with_capacity(found.items().len());
         for sealed in found.items() {
-            elements.push(at.transform.open_value(&place, sealed).map_err(|failure| failure.to_string())?);
+            elements.push(self.list.open_value(sealed, at.transform)?);
         }
-        let unchanged = vec![Guard::unchanged(&self.key, &found)];
+        let unchanged = vec![self.list.unchanged(&found)];
         match &self.searching {
             Searching::Remove { count, element } => {
                 let mut places: Vec<usize> = (0..elements.len()).filter(|at| elements[*at] == element).collect();
@@ -84,13 +82,13 @@ impl Work for List {
                 }
                 let mut write = Write::new(unchanged, integer(places.len()));
                 // Marked first, so that no place changes before its turn; one pass takes all of them out.
-                let mark = at.transform.seal_value(&place, b"").map_err(|refusal| refusal.to_string())?;
+                let mark = self.list.seal_value(&Bytes::new(), at.transform)?;
                 for place in &places {
                     write.run(
-                        [&b"LSET"[..], &self.key, place.to_string().as_bytes(), &mark].map(Bytes::copy_from_slice),
+                        [&b"LSET"[..], &self.list.key, place.to_string().as_bytes(), &mark].map(Bytes::copy_from_slice),
                     );
                 }
-                write.run([&b"LREM"[..], &self.key, b"0", &mark].map(Bytes::copy_from_slice));
+                write.run([&b"LREM"[..], &self.list.key, b"0", &mark].map(Bytes::copy_from_slice));
                 Ok(Next::Write(write))
             }
             Searching::Insert { after, pivot, element } => {
@@ -98,10 +96,10 @@ impl Work for List {
                     return Ok(Next::Answer(integer(-1)));
                 };
                 let pivot = found.items().nth(place_of).ok_or_else(unexpected)?;
-                let element = at.transform.seal_value(&place, element).map_err(|refusal| refusal.to_string())?;
+                let element = self.list.seal_element(element, at.transform)?;
                 let mut write = Write::new(unchanged, integer(elements.len() + 1));
                 let side: &[u8] = if *after { b"AFTER" } else { b"BEFORE" };
-                write.run([&b"LINSERT"[..], &self.key, side, pivot, &element].map(Bytes::copy_from_slice));
+                write.run([&b"LINSERT"[..], &self.list.key, side, pivot, &element].map(Bytes::copy_from_slice));
                 Ok(Next::Write(write))
             }
         }

@@ -7,7 +7,6 @@
 use bytes::{Bytes, BytesMut};
 
 use super::lua::{SNAPSHOT, SWAP, Script};
-use super::snapshot::Snapshot;
 use crate::crypto::OVERHEAD;
 use crate::policy::script::sha_hex;
 use crate::resp::encode;
@@ -67,15 +66,6 @@ impl Seen {
 }
 
 impl Guard {
-    /// The key, whose values are sealed, holds what was read, all of it.
-    pub fn unchanged(key: &Bytes, snapshot: &Snapshot) -> Self {
-        match (snapshot.kind(), snapshot.items().next()) {
-            ("none", _) => Self::None(key.clone()),
-            ("string", Some(sealed)) if sealed.len() >= OVERHEAD => Self::String(key.clone(), Seen::of(sealed)),
-            _ => Self::All(key.clone(), snapshot.digest().clone()),
-        }
-    }
-
     fn key(&self) -> &Bytes {
         match self {
             Self::None(key)
