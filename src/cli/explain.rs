@@ -147,8 +147,10 @@ fn ranges(request: &[u8]) -> Vec<Range<usize>> {
 
 /// What goes upstream, for people.
 fn shown(sent: &[u8]) -> String {
-    let script = sent.windows(4).any(|part| part.eq_ignore_ascii_case(b"EVAL"));
-    let words: Vec<String> = ranges(sent)
+    let ranges = ranges(sent);
+    let name = ranges.first().map(|range| &sent[range.clone()]).unwrap_or_default();
+    let script = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"EVAL"));
+    let words: Vec<String> = ranges
         .into_iter()
         .map(|range| &sent[range])
         .enumerate()
@@ -198,6 +200,7 @@ mod tests {
         let (text, runs) = explained("GET other");
         assert!(runs);
         assert!(text.starts_with("key       other: in clear, no rule covers it\ndatabase  gets GET other\n"), "{text}");
+        assert!(explained("SET medieval eval").0.contains("gets SET medieval eval\n"));
         let (text, runs) = explained("OBJECT FREQ");
         assert!(runs && text.contains("gets OBJECT FREQ"), "{text}");
         let (text, runs) = explained("CLIENT ID");
