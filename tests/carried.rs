@@ -9,49 +9,21 @@ mod program;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use program::{PROGRAM, Roll, in_no_order};
+use program::{PROGRAM, in_no_order, word};
 use support::newer::{REDIS_8_2, VALKEY_9_1};
-use support::{Frame, MARKER, Newer, Sidecar, Tap, Upstream};
+use support::{Frame, MARKER, Newer, Sidecar, Upstream, compare_settled, encrypt_everything};
 
 /// Commands per protocol.
 const STEPS: usize = 8000;
 
-fn encrypt_everything(settings: &mut support::sidecar::Settings) {
-    settings.rules.clear();
-    settings.more = "[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\n".into();
-}
-
 #[test]
 fn what_goes_between_keys_answers_as_redis_does() {
-    let (plain, upstream) = (Upstream::start(), Upstream::start());
+    let upstream = Upstream::start();
     let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
-    let tap = Tap::on(&upstream);
-    let seed = std::env::var("WAXSEAL_DIFFERENTIAL_SEED").ok().and_then(|s| s.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| std::process::id().into());
-    println!("WAXSEAL_DIFFERENTIAL_SEED={seed}");
-    for proto in ["2", "3"] {
-        let (mut bare, mut sealed) = (plain.raw(), sidecar.connect());
-        for client in [&mut bare, &mut sealed] {
-            client.run(&format!("HELLO {proto}"));
-            client.run("FLUSHALL");
-        }
-        let mut roll = Roll(seed);
-        let mut log = Vec::new();
-        for step in 0..STEPS {
-            let template = roll.pick(PROGRAM);
-            let words: Vec<Vec<u8>> = template.split(' ').map(|word| roll.word(word)).collect();
-            let refs: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-            log.push(words.iter().map(|w| w.escape_ascii().to_string()).collect::<Vec<_>>().join(" "));
-            let (mut wanted, mut got) = (bare.command(&refs), sealed.command(&refs));
-            if let Some(size) = in_no_order(template) {
-                (wanted, got) = (sorted(wanted, size), sorted(got, size));
-            }
-            let tail = log[log.len().saturating_sub(40)..].join("\n");
-            assert_eq!(got, wanted, "seed {seed}, protocol {proto}, step {step}, the last of:\n{tail}");
-        }
-    }
-    tap.assert_never_contains(MARKER);
-    upstream.assert_nothing_stored_contains(MARKER);
+    compare_settled(&sidecar, &upstream, PROGRAM, STEPS, word, |line, reply| match in_no_order(line) {
+        Some(size) => sorted(reply, size),
+        None => reply,
+    });
 }
 
 /// The items of a reply whose order Redis does not promise, in groups of so many.

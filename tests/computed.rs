@@ -2,15 +2,10 @@
 
 mod support;
 
-use support::{Dice, Frame, MARKER, Sidecar, Upstream, compare};
+use support::{Dice, Frame, MARKER, Sidecar, Upstream, compare, encrypt_everything};
 
 /// Commands per protocol and program.
 const STEPS: usize = 5000;
-
-fn encrypt_everything(settings: &mut support::sidecar::Settings) {
-    settings.rules.clear();
-    settings.more = "[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\n".into();
-}
 
 /// L key of a list, E element, R rank or count.
 fn position(dice: &mut Dice, word: &str) -> Vec<u8> {

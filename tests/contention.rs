@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use support::sidecar::Settings;
-use support::{Frame, MARKER, Raw, Sidecar, Upstream};
+use support::{Frame, MARKER, Raw, Sidecar, Upstream, encrypt_everything};
 
 const CLIENTS: usize = 8;
 const EACH: usize = 100;
@@ -51,15 +50,11 @@ struct House {
 
 impl House {
     fn new() -> Self {
-        let rules = |settings: &mut Settings| {
-            settings.rules.clear();
-            settings.more = "[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\n".into();
-        };
         let upstream = Upstream::start();
-        let one = Sidecar::start_with(&upstream, rules);
+        let one = Sidecar::start_with(&upstream, encrypt_everything);
         let keyring = one.keyring();
         let two = Sidecar::start_with(&upstream, |settings| {
-            rules(settings);
+            encrypt_everything(settings);
             settings.keyring = Some(keyring);
         });
         Self { upstream, sidecars: [one, two] }

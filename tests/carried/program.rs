@@ -1,46 +1,33 @@
 //! Lines of random programs about what goes between keys.
 
-use crate::support::{self, MARKER};
+use crate::support::{Dice, MARKER};
 
-/// The same seed, the same program.
-pub struct Roll(pub u64);
-
-impl Roll {
-    pub fn below(&mut self, below: usize) -> usize {
-        support::random::below(&mut self.0, below)
-    }
-
-    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
-    /// One letter stands for a word: K key of any type; T, L, S, Z and Y, H, G key that is mostly a string, list, set, sorted set, hash, geo index; M member or
-    /// element; F field, N score, W weight, I index, B bound of scores, E end of a list, O timeout, A way to aggregate.
-    pub fn word(&mut self, word: &str) -> Vec<u8> {
-        let key = |letter: char, n: usize| format!("{letter}:{n}").into_bytes();
-        match word {
-            "K" => {
-                let letter = ['t', 'l', 's', 'z', 'h', 'x'][self.below(6)];
-                key(letter, self.below(3))
-            }
-            "G" => key('g', self.below(3)),
-            "T" => key('t', self.below(3)),
-            "L" => key('l', self.below(3)),
-            "S" => key('s', self.below(3)),
-            "Z" => key('z', self.below(3)),
-            "Y" => key('y', self.below(3)),
-            "H" => key('h', self.below(3)),
-            "M" => format!("{MARKER}-{}", self.below(6)).into_bytes(),
-            "F" => format!("f{}", self.below(4)).into_bytes(),
-            "N" => self.pick(&["0", "1", "2", "-1.5", "0.1", "3.3333333333333335", "inf", "-inf", "1e300"]).into(),
-            "W" => self.pick(&["1", "2", "0", "-1", "0.1", "inf", "-inf", "x", "0x10", "1e400", " 1", ""]).into(),
-            "I" => self.pick(&["0", "1", "2", "-1", "-2", "5", "-7", "x"]).into(),
-            "B" => self.pick(&["-inf", "+inf", "0", "(1", "1", "(0.1", "-1", "x", ""]).into(),
-            "E" => self.pick(&["LEFT", "RIGHT", "left", "RIGHT", "x"]).into(),
-            "O" => self.pick(&["0.01", "0.01", "x", "-1", "", "0x0.1"]).into(),
-            "A" => self.pick(&["SUM", "MIN", "MAX", "sum", "x"]).into(),
-            word => word.as_bytes().to_vec(),
+/// One letter stands for a word: K key of any type; T, L, S, Z and Y, H, G key that is mostly a string, list, set, sorted set, hash, geo index; M member or
+/// element; F field, N score, W weight, I index, B bound of scores, E end of a list, O timeout, A way to aggregate.
+pub fn word(dice: &mut Dice, word: &str) -> Vec<u8> {
+    let key = |letter: char, n: usize| format!("{letter}:{n}").into_bytes();
+    match word {
+        "K" => {
+            let letter = ['t', 'l', 's', 'z', 'h', 'x'][dice.roll(6)];
+            key(letter, dice.roll(3))
         }
+        "G" => key('g', dice.roll(3)),
+        "T" => key('t', dice.roll(3)),
+        "L" => key('l', dice.roll(3)),
+        "S" => key('s', dice.roll(3)),
+        "Z" => key('z', dice.roll(3)),
+        "Y" => key('y', dice.roll(3)),
+        "H" => key('h', dice.roll(3)),
+        "M" => format!("{MARKER}-{}", dice.roll(6)).into_bytes(),
+        "F" => format!("f{}", dice.roll(4)).into_bytes(),
+        "N" => dice.pick(&["0", "1", "2", "-1.5", "0.1", "3.3333333333333335", "inf", "-inf", "1e300"]).into(),
+        "W" => dice.pick(&["1", "2", "0", "-1", "0.1", "inf", "-inf", "x", "0x10", "1e400", " 1", ""]).into(),
+        "I" => dice.pick(&["0", "1", "2", "-1", "-2", "5", "-7", "x"]).into(),
+        "B" => dice.pick(&["-inf", "+inf", "0", "(1", "1", "(0.1", "-1", "x", ""]).into(),
+        "E" => dice.pick(&["LEFT", "RIGHT", "left", "RIGHT", "x"]).into(),
+        "O" => dice.pick(&["0.01", "0.01", "x", "-1", "", "0x0.1"]).into(),
+        "A" => dice.pick(&["SUM", "MIN", "MAX", "sum", "x"]).into(),
+        word => word.as_bytes().to_vec(),
     }
 }
 

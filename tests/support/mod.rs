@@ -17,9 +17,9 @@ pub mod upstash;
 pub mod upstream;
 
 pub use newer::Newer;
-pub use program::{Dice, compare};
+pub use program::{Dice, compare, compare_settled};
 pub use raw::{Frame, Raw};
-pub use sidecar::Sidecar;
+pub use sidecar::{Sidecar, encrypt_everything};
 pub use tap::Tap;
 pub use upstream::Upstream;
 

@@ -3,7 +3,7 @@
 use super::raw::Raw;
 use super::sidecar::Sidecar;
 use super::upstream::Upstream;
-use super::{MARKER, Tap, random};
+use super::{Frame, MARKER, Tap, random};
 
 /// The same seed, the same program.
 pub struct Dice(pub u64);
@@ -27,6 +27,18 @@ pub fn compare(
     steps: usize,
     word: impl Fn(&mut Dice, &str) -> Vec<u8>,
 ) {
+    compare_settled(sidecar, upstream, program, steps, word, |_, reply| reply);
+}
+
+/// The same of replies whose order Redis does not promise: `settle` puts that to a line into one.
+pub fn compare_settled(
+    sidecar: &Sidecar,
+    upstream: &Upstream,
+    program: &[&str],
+    steps: usize,
+    word: impl Fn(&mut Dice, &str) -> Vec<u8>,
+    settle: impl Fn(&str, Frame) -> Frame,
+) {
     let plain = Upstream::start();
     let tap = Tap::on(upstream);
     let seed = std::env::var("WAXSEAL_DIFFERENTIAL_SEED").ok().and_then(|s| s.parse().ok());
@@ -45,9 +57,9 @@ pub fn compare(
             let words: Vec<Vec<u8>> = template.split(' ').map(|part| word(&mut dice, part)).collect();
             let refs: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
             log.push(words.iter().map(|w| w.escape_ascii().to_string()).collect::<Vec<_>>().join(" "));
-            let ask = |client: &mut Raw| client.command(&refs);
+            let ask = |client: &mut Raw| settle(template, client.command(&refs));
             let (wanted, got) = (ask(&mut bare), ask(&mut sealed));
-            let tail = log[log.len().saturating_sub(16)..].join("\n");
+            let tail = log[log.len().saturating_sub(40)..].join("\n");
             assert_eq!(got, wanted, "seed {seed}, protocol {proto}, step {step}, the last of:\n{tail}");
         }
     }

@@ -48,6 +48,12 @@ pub struct Settings {
     pub more: String,
 }
 
+/// One rule for all keys, with the settings that a rule has by itself.
+pub fn encrypt_everything(settings: &mut Settings) {
+    settings.rules.clear();
+    settings.more = "[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\n".into();
+}
+
 pub struct Sidecar {
     process: Child,
     stderr: Arc<Mutex<String>>,
