@@ -147,3 +147,27 @@ fn what_is_appended_is_there_once() {
         house.upstream.assert_nothing_stored_contains(MARKER);
     }
 }
+
+/// Transactions of which the parts belong together.
+#[test]
+fn transactions_hold_through_two_sidecars_and_cut_connections() {
+    for cut in [false, true] {
+        let house = House::new();
+        let done = house.crowd(cut, |_, client| {
+            let answered = (0..EACH).filter(|_| {
+                // Not one more after the connection has ended: it would not be inside MULTI.
+                let lines = ["MULTI", "INCR n", "EXPIRE n 1000", "HINCRBY h f 1", "INCR n"];
+                lines.iter().all(|line| client.run(line).is_some())
+                    && matches!(client.run("EXEC"), Some(Frame::Array(_)))
+            });
+            answered.count()
+        });
+        let (all, answered) = (CLIENTS * EACH, done.iter().sum());
+        let number = |frame: Frame| String::from_utf8(frame.bytes()).unwrap().parse::<i64>().unwrap();
+        let (n, h) = (number(house.read("GET n")), number(house.read("HGET h f")));
+        assert_sum("transactions", h, answered, all - answered);
+        assert_eq!(n, 2 * h, "all of a transaction or nothing");
+        assert!(cut || answered == all, "without cuts each is answered");
+        assert!(answered > all / 4, "{answered} of {all}: the cuts left too little to see");
+    }
+}

@@ -322,21 +322,22 @@ impl Bench<'_> {
                 .any(|code| frame.is_error(code))
         };
         let at = if way == Way::Watched { 2 } else { usize::from(way != Way::Alone) };
-        let was_refused = refused(&replies[at].0);
-        // Of a script that nobody has, server and sidecar say the same.
-        let unseen = replies[at].0.is_error("NOSCRIPT");
-        assert!(unseen || was_refused != may_run(form, keys, way), "{what}: {:?}", replies[at].0);
-        if was_refused && way != Way::Alone {
-            let last = &replies.last().expect("EXEC").0;
+        let (answer, last) = (&replies[at].0, &replies.last().expect("a reply").0);
+        if refused(answer) && way != Way::Alone {
             assert!(last.is_error("EXECABORT"), "{what}: {last:?}");
         }
+        // What hangs on what is stored is refused when EXEC has it read.
+        let was_refused = refused(answer) || matches!(last, Frame::Array(items) if items.iter().any(refused));
+        // Of a script that nobody has, server and sidecar say the same.
+        let unseen = answer.is_error("NOSCRIPT");
+        assert!(unseen || was_refused != may_run(form, keys), "{what}: {answer:?}, {last:?}");
         self.check(&what);
         !was_refused
     }
 }
 
 /// Whether the row of THE TABLE lets this form run with these keys.
-fn may_run(form: &Form, keys: &[Key; 3], way: Way) -> bool {
+fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
     let name = words(form.line);
     let spec = [1, 2].iter().find_map(|parts| {
         let name = name[..*parts.min(&name.len())].join(&b'|');
@@ -353,7 +354,7 @@ fn may_run(form: &Form, keys: &[Key; 3], way: Way) -> bool {
         (Runs::OneScope, _) => {
             // Nothing was there to be refused.
             let nothing = form.before == Kind::HyperLogLog && keys[0].0 == Class::Key && keys[1].is_protected();
-            in_clear || of_one_scope || (nothing && way == Way::Alone)
+            in_clear || of_one_scope || nothing
         }
         (Runs::Row, Verdict::If { when, otherwise, .. }) => {
             let native = match when {
@@ -368,7 +369,7 @@ fn may_run(form: &Form, keys: &[Key; 3], way: Way) -> bool {
                 Some(Destination::First) => keys[0].is_protected(),
                 Some(Destination::Last) => keys.last().expect("a key").is_protected(),
             };
-            in_clear || native || (otherwise.is_some_and(arrives) && way == Way::Alone)
+            in_clear || native || otherwise.is_some_and(arrives)
         }
         (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Emulate(_)) => true,
     }

@@ -171,18 +171,16 @@ pub fn on_rule(row: &Spec) -> String {
 
 fn emulated(method: Method) -> &'static str {
     match method {
-        Method::Change(_) => "read, changed by Waxseal and written back if it is still the same; not inside MULTI",
+        Method::Change(_) => "read, changed by Waxseal and written back if it is still the same",
         Method::Read(_) => "worked out by Waxseal on all that is stored, decrypted",
-        Method::Search(_) => "read, looked through by Waxseal and changed if it is still the same; not inside MULTI",
+        Method::Search(_) => "read, looked through by Waxseal and changed if it is still the same",
         Method::Move(Move::Element { waits: true, .. }) => {
-            "waits in the database, then sealed anew by Waxseal for a destination under a rule; not inside MULTI"
+            "waits in the database, then sealed anew by Waxseal for a destination under a rule"
         }
-        Method::Move(_) => "read and sealed anew by Waxseal for a destination under a rule; not inside MULTI",
+        Method::Move(_) => "read and sealed anew by Waxseal for a destination under a rule",
         Method::Combine(combine) => match combine.wanted {
-            Wanted::Stored => {
-                "read, worked out by Waxseal and stored under a destination under a rule; not inside MULTI"
-            }
-            Wanted::Members | Wanted::Count => "read and worked out by Waxseal; not inside MULTI",
+            Wanted::Stored => "read, worked out by Waxseal and stored under a destination under a rule",
+            Wanted::Members | Wanted::Count => "read and worked out by Waxseal",
         },
     }
 }

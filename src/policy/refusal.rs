@@ -69,7 +69,7 @@ pub enum Refusal {
     RateLimited(RateLimited),
     /// Redis's own words for a request that Redis would refuse as well.
     Redis(String),
-    /// Takes several steps, which a transaction has no room for.
+    /// Computes on what an earlier command of the transaction makes of the key, which only the database will know.
     InTransaction {
         command: &'static str,
     },
@@ -198,8 +198,8 @@ impl fmt::Display for Refusal {
             ),
             Self::InTransaction { command } => write!(
                 f,
-                "WAXSEAL COMMAND_REFUSED {} computes on an encrypted value, which takes several steps and is not possible inside \
-                 MULTI yet. Send it outside of the transaction, or use WATCH, GET and SET",
+                "WAXSEAL COMMAND_REFUSED {} computes on an encrypted key that an earlier command of this transaction changes in a way \
+                 that only the database will know. Put it before that command, or into another transaction",
                 upper(command)
             ),
             Self::NotCarried { command, why } => {

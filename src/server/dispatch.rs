@@ -6,8 +6,7 @@
 use super::attach::{Need, Wrote};
 use super::desk::{Desk, Flow, Hold};
 use super::orders::may_write;
-use crate::client::wrong_arity;
-use crate::command::{Keys, Lane, Request, Spec, check_arity};
+use crate::command::{Keys, Lane, Request, Spec};
 use crate::policy::Refusal;
 use crate::resp::{Proto, RawRequest, encode};
 use crate::upstream::{Class, Frames};
@@ -18,9 +17,6 @@ const BEFORE_LOGIN: [&str; 4] = ["auth", "hello", "quit", "reset"];
 /// of a transaction: its commands would run one by one, or the client would stay inside it.
 const NOT_LIMITED: [&str; 12] =
     ["multi", "auth", "hello", "ping", "echo", "info", "select", "quit", "reset", "config|get", "exec", "discard"];
-
-/// Redis's flag no_multi, of what passes at all.
-const NOT_IN_MULTI: [&str; 2] = ["save", "shutdown"];
 
 const SCATTERED: &str = "cannot tell, because this client's writes went over several connections to the database. \
     Send WAIT 0 0 first on a new connection, or set [upstream] lanes = \"dedicated\"";
@@ -137,32 +133,14 @@ impl Desk {
 
     /// Admits, attaches, seals, queues.
     pub(super) fn forward(&mut self, request: &Request<'_>, need: Need) -> Result<(), Hold> {
-        let in_multi = self.in_multi();
-        if in_multi && let Some(spec) = request.spec() {
-            // The block is sent later, or never, so it is not left to the server to say.
-            if !check_arity(spec, request.args().len()) {
-                return Err(Hold::Refuse(wrong_arity(spec.name)));
-            }
-            if NOT_IN_MULTI.contains(&spec.name) {
-                return Err(Hold::Refuse("ERR Command not allowed inside a transaction".into()));
-            }
-        }
         let worker = self.worker.clone();
         let mut scratch = std::mem::take(&mut self.scratch);
         let outcome = (|| {
+            if self.in_multi() {
+                return self.forward_to_block(request, need, &mut scratch);
+            }
             let admitted = worker.policy().admit(*request, &mut scratch)?;
             let compares = admitted.listed_script().filter(|(script, _)| script.compares());
-            if in_multi {
-                if let Some((script, _)) = compares {
-                    return Err(Refusal::ScriptInTransaction { library: script.library }.into());
-                }
-                self.enqueue(|wire| worker.transform.borrow_mut().seal(&admitted, wire))?;
-                if let Some(block) = self.sink.inner().session.block.as_mut() {
-                    block.writes |= may_write(request);
-                    block.exclusive |= need.is_exclusive();
-                }
-                return Ok(());
-            }
             if self.begin_emulation(&admitted, need)? {
                 return Ok(());
             }

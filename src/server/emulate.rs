@@ -1,9 +1,10 @@
-//! An emulated command on its way: one step after the other on the client's lane, one command at a time.
+//! An emulated command on its way, or a transaction with some: one step after the other on the client's lane, one command at
+//! a time.
 //!
-//! The command has one place in the client's queue of replies. What the client sends behind it waits until it is
+//! It has one place in the client's queue of replies. What the client sends behind it waits until it is
 //! done, so the order of a pipeline holds; what it sent before has its replies ahead on the same lane.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use super::arrivals::is_null;
 use super::attach::Need;
 use super::desk::{Desk, Hold};
+use super::rehearse::Transaction;
 use super::sink::{End, Sink};
 use crate::policy::Admitted;
 use crate::resp::encode;
@@ -27,11 +29,11 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 const CONTENDED: &str = "WAXSEAL CONTENDED others changed this value each time before the new one could be written. \
                          Nothing was written; try again, or spread the writes over more keys";
 
-/// The command that is under way.
+/// What is under way: one emulated command, or a transaction with some of them.
 pub(super) struct Course {
-    emulation: Emulation,
+    pub what: What,
     /// Its place among the client's replies.
-    seq: u64,
+    pub seq: u64,
     step: Rc<Step>,
     owner: Rc<dyn Downstream>,
     began: Instant,
@@ -40,22 +42,48 @@ pub(super) struct Course {
     not_before: Option<Instant>,
 }
 
-/// Where the reply to one step arrives.
+pub(super) enum What {
+    Command(Emulation),
+    Transaction(Transaction),
+}
+
+/// Where the replies to what was sent last arrive.
 struct Step {
     sink: Rc<Sink>,
-    reply: RefCell<Option<Result<Bytes, Failure>>>,
+    due: Cell<usize>,
+    replies: RefCell<Vec<Bytes>>,
+    failure: RefCell<Option<Failure>>,
 }
 
 impl Step {
-    fn set(&self, reply: Result<Bytes, Failure>) {
-        *self.reply.borrow_mut() = Some(reply);
-        self.sink.wake();
+    fn new(sink: Rc<Sink>) -> Rc<Self> {
+        Rc::new(Self { sink, due: Cell::new(0), replies: RefCell::default(), failure: RefCell::default() })
+    }
+
+    /// So many replies will come.
+    fn expect(&self, due: usize) {
+        self.due.set(due);
+    }
+
+    /// All of them, if they are there.
+    fn take(&self) -> Option<Result<Vec<Bytes>, Failure>> {
+        if let Some(failure) = self.failure.borrow_mut().take() {
+            return Some(Err(failure));
+        }
+        (self.due.get() == 0).then(|| Ok(self.replies.take()))
     }
 }
 
 impl Downstream for Step {
-    fn reply(&self, _: u64, _: &ReplyPlan, frame: &[u8], _: bool) {
-        self.set(Ok(Bytes::copy_from_slice(frame)));
+    fn reply(&self, _: u64, plan: &ReplyPlan, frame: &[u8], _: bool) {
+        if !matches!(plan, ReplyPlan::Step) {
+            return self.sink.note_queueing(plan, frame);
+        }
+        self.replies.borrow_mut().push(Bytes::copy_from_slice(frame));
+        self.due.set(self.due.get().saturating_sub(1));
+        if self.due.get() == 0 {
+            self.sink.wake();
+        }
     }
 
     /// Only replies that nobody looks at come in pieces.
@@ -65,10 +93,11 @@ impl Downstream for Step {
     }
 
     fn failed(&self, _: u64, failure: &Failure) {
-        self.set(Err(match failure {
+        self.failure.borrow_mut().get_or_insert_with(|| match failure {
             Failure::Unsent(why) => Failure::Unsent(why.clone()),
             Failure::Unknown => Failure::Unknown,
-        }));
+        });
+        self.sink.wake();
     }
 
     // A lane's messages and its end concern the client itself.
@@ -81,18 +110,36 @@ impl Desk {
     pub(super) fn begin_emulation(&mut self, admitted: &Admitted<'_>, need: Need) -> Result<bool, Hold> {
         let Some(emulation) = self.worker.transform.borrow_mut().emulation(admitted)? else { return Ok(false) };
         let lane = self.attach(need)?;
-        let step = Rc::new(Step { sink: self.sink.clone(), reply: RefCell::new(None) });
-        let owner: Rc<dyn Downstream> = step.clone();
-        lane.send(&owner, 0, Frames::One, |wire| Ok::<_, Hold>(emulation.send(wire)))?;
-        self.wrote.note(&lane);
-        let seq = self.sink.inner().queue.next_seq();
-        self.expect(1);
-        let began = Instant::now();
-        self.course = Some(Box::new(Course { emulation, seq, step, owner, began, lost: 0, not_before: None }));
+        self.begin_course(What::Command(emulation), &lane);
         Ok(true)
     }
 
-    /// Goes on with the command that is under way, as far as that is possible now. `true` if it is done.
+    /// Sends the first step of what will have one reply.
+    pub(super) fn begin_course(&mut self, what: What, lane: &Rc<Lane>) {
+        let step = Step::new(self.sink.clone());
+        let owner: Rc<dyn Downstream> = step.clone();
+        let seq = self.sink.inner().queue.next_seq();
+        self.expect(1);
+        let mut course = Box::new(Course { what, seq, step, owner, began: Instant::now(), lost: 0, not_before: None });
+        self.put(&mut course, lane);
+        self.course = Some(course);
+    }
+
+    /// Queues the next step.
+    fn put(&mut self, course: &mut Course, lane: &Rc<Lane>) {
+        let due = match &mut course.what {
+            What::Command(emulation) => {
+                let sent = lane.send(&course.owner, 0, Frames::One, |wire| Ok::<_, Hold>(emulation.send(wire)));
+                debug_assert!(sent.is_ok(), "an emulation's step is refused by nobody");
+                self.wrote.note(lane);
+                1
+            }
+            What::Transaction(transaction) => self.put_round(transaction, &course.owner, lane),
+        };
+        course.step.expect(due);
+    }
+
+    /// Goes on with what is under way, as far as that is possible now. `true` if it is done.
     pub(super) fn advance_emulation(&mut self) -> bool {
         let Some(mut course) = self.course.take() else { return false };
         if let Some(at) = course.not_before {
@@ -105,24 +152,33 @@ impl Desk {
             course.not_before = None;
             return self.send_step(course);
         }
-        let Some(reply) = course.step.reply.borrow_mut().take() else {
-            self.course = Some(course);
-            return false;
-        };
-        let frame = match reply {
-            Ok(frame) => frame,
-            Err(failure) => {
+        let replies = match course.step.take() {
+            None => {
+                self.course = Some(course);
+                return false;
+            }
+            Some(Ok(replies)) => replies,
+            Some(Err(failure)) => {
                 self.sink.failed(course.seq, &failure);
                 return true;
             }
         };
-        if !self.end_waiting(course.seq, &frame) {
+        if matches!(course.what, What::Command(_)) {
+            self.advance_command(course, &replies.concat())
+        } else {
+            self.advance_transaction(course, replies)
+        }
+    }
+
+    fn advance_command(&mut self, mut course: Box<Course>, frame: &[u8]) -> bool {
+        if !self.end_waiting(course.seq, frame) {
             return false;
         }
+        let What::Command(emulation) = &mut course.what else { return false };
         let proto = self.sink.inner().session.proto;
         let mut out = BytesMut::new();
-        course.emulation.waited(course.began.elapsed());
-        let turn = course.emulation.take(&frame, &mut self.worker.transform.borrow_mut(), proto, &mut out);
+        emulation.waited(course.began.elapsed());
+        let turn = emulation.take(frame, &mut self.worker.transform.borrow_mut(), proto, &mut out);
         match turn {
             Turn::Done => {
                 self.sink.answer(course.seq, |to| to.extend_from_slice(&out));
@@ -148,16 +204,15 @@ impl Desk {
         true
     }
 
-    fn begin_again(&mut self, mut course: Box<Course>) -> bool {
-        let waits = course.emulation.waits();
+    pub(super) fn begin_again(&mut self, mut course: Box<Course>) -> bool {
+        let waits = course.waits();
         if waits && self.worker.draining() {
             self.sink.end(End::Drain);
             return false;
         }
         // Who waits for an element waits on when others were faster.
         if !waits && course.began.elapsed() > GIVE_UP_AFTER {
-            self.sink.answer(course.seq, |out| encode::error(out, CONTENDED));
-            return true;
+            return self.fail(&course, CONTENDED);
         }
         course.lost += 1;
         if course.lost <= AT_ONCE {
@@ -172,26 +227,43 @@ impl Desk {
     }
 
     /// `true` if that was not possible, and the client was told so.
-    fn send_step(&mut self, course: Box<Course>) -> bool {
-        let waits = course.emulation.waits();
-        let need = if waits { Need::Pinned(Class::Blocking) } else { Need::Shared };
+    pub(super) fn send_step(&mut self, mut course: Box<Course>) -> bool {
+        let waits = course.waits();
+        let need = match &course.what {
+            _ if waits => Need::Pinned(Class::Blocking),
+            What::Command(_) => Need::Shared,
+            What::Transaction(transaction) => transaction.need,
+        };
         let lane = match self.attach_again(need) {
             Ok(lane) => lane,
-            Err(why) => {
-                // Nothing of this step was sent, and the ones before it have changed nothing.
-                self.sink.answer(course.seq, |out| encode::error(out, why));
-                return true;
-            }
+            // Nothing of this step was sent, and the ones before it have changed nothing.
+            Err(why) => return self.fail(&course, &why),
         };
-        let sent = lane.send(&course.owner, 0, Frames::One, |wire| Ok::<_, Hold>(course.emulation.send(wire)));
-        self.wrote.note(&lane);
-        debug_assert!(sent.is_ok(), "an emulation's step is refused by nobody");
+        self.put(&mut course, &lane);
         lane.wake();
         if waits {
             self.note_blocked_at(course.seq);
         }
         self.course = Some(course);
         false
+    }
+
+    /// The client gets this error, and nothing was written.
+    fn fail(&mut self, course: &Course, text: &str) -> bool {
+        let mut error = BytesMut::new();
+        encode::error(&mut error, text);
+        if let What::Transaction(_) = course.what {
+            self.end_rehearsal();
+        }
+        self.sink.answer(course.seq, |out| out.extend_from_slice(&error));
+        true
+    }
+}
+
+impl Course {
+    /// May the server keep it waiting with the next step?
+    fn waits(&self) -> bool {
+        matches!(&self.what, What::Command(emulation) if emulation.waits())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod attach;
+mod block;
 mod conn;
 mod desk;
 mod dispatch;
@@ -15,6 +16,7 @@ mod local;
 mod multi;
 mod orders;
 mod pubsub;
+mod rehearse;
 mod serve;
 mod sink;
 mod stored;

@@ -1,8 +1,6 @@
 //! MULTI, EXEC and their like. What comes after MULTI is admitted, sealed and kept in a [`Block`]; at EXEC it goes
 //! upstream in one piece. Only WATCH is sent when it comes, on a lane that the client keeps until EXEC.
 
-use std::sync::atomic::Ordering;
-
 use bytes::{Bytes, BytesMut};
 
 use super::attach::Need;
@@ -11,21 +9,15 @@ use crate::client::{Block, wrong_arity};
 use crate::command::{Request, Spec, check_arity};
 use crate::policy::Refusal;
 use crate::resp::encode;
-use crate::transform::{Control, ReplyPlan, Transform, Wire};
+use crate::transform::{Control, ReplyPlan, Wire};
 use crate::upstream::{Class, Frames};
 
 /// A larger block goes on a lane of its own: it would keep others waiting.
 const MAX_SHARED_BYTES: usize = 1024 * 1024;
 const MAX_SHARED_COMMANDS: usize = 10_000;
 
-/// Of what is kept until EXEC. One command may go over it, for a value can be large.
-const MAX_BLOCK_BYTES: usize = 64 * 1024 * 1024;
-const TOO_MUCH: &str = "WAXSEAL TOO_LARGE this transaction holds more than 64 MB until EXEC. Split it";
-const NO_ROOM: &str = "WAXSEAL TOO_LARGE too much is waiting in this sidecar to hold more until EXEC. Try again later, or \
-                       raise [limits] buffers";
-
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
-const OK: &[u8] = b"+OK\r\n";
+pub(super) const OK: &[u8] = b"+OK\r\n";
 
 impl Desk {
     pub(super) fn transaction(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
@@ -65,72 +57,17 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes one command into the transaction. `seal` gives the plan of its reply in EXEC.
-    pub(super) fn enqueue(&mut self, seal: impl FnOnce(&mut Wire) -> Result<ReplyPlan, Refusal>) -> Result<(), Hold> {
-        let shared = &self.worker.shared;
-        let is_over = shared.buffered.load(Ordering::Relaxed) > shared.bounds.buffers;
-        let refused = {
-            let mut guard = self.sink.inner();
-            let Some(block) = guard.session.block.as_mut() else { return Ok(()) };
-            if block.weight() > MAX_BLOCK_BYTES {
-                return Err(Hold::Refuse(TOO_MUCH.into()));
-            }
-            if block.refused {
-                seal(&mut Wire::default())?;
-                block.count += 1;
-            } else if is_over {
-                return Err(Hold::Refuse(NO_ROOM.into()));
-            } else {
-                let plan = seal(&mut block.wire)?;
-                block.push(plan);
-            }
-            block.refused
-        };
-        if refused {
-            self.tell();
-        }
-        self.sink.account();
-        Ok(())
-    }
-
-    /// A command that we answer ourselves: the server runs PING in its place.
-    pub(super) fn answer_in_multi(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
-        let answer: Bytes = self.answer_bytes(spec, request).freeze();
-        self.enqueue(|wire| Ok(Transform::placeholder(wire, answer)))
-    }
-
-    /// Gives the client the answers to MULTI and to what followed that it has not got yet. `true` if there were any.
-    pub(super) fn tell(&mut self) -> bool {
-        let untold = {
-            let mut inner = self.sink.inner();
-            let Some(block) = inner.session.block.as_mut() else { return false };
-            let from = block.told;
-            block.told = 1 + block.count;
-            from..block.told
-        };
-        let any = !untold.is_empty();
-        for answer in untold {
-            self.say(|out| if answer == 0 { out.extend_from_slice(OK) } else { encode::simple(out, "QUEUED") });
-        }
-        any
-    }
-
-    /// A command was refused: EXEC will abort.
-    pub(super) fn spoil_block(&mut self) {
-        self.tell();
-        if let Some(block) = self.sink.inner().session.block.as_mut() {
-            block.refuse();
-        }
-        self.sink.account();
-    }
-
     fn exec(&mut self, request: &Request<'_>) -> Result<(), Hold> {
-        let (refused, need) = match &self.sink.inner().session.block {
+        let (refused, emulates, need) = match &self.sink.inner().session.block {
             None => return Err(Hold::Refuse("ERR EXEC without MULTI".into())),
-            Some(block) => (block.refused, need(block)),
+            Some(block) => (block.refused, !block.emulated.is_empty(), need(block)),
         };
         if refused {
             return self.give_up(error(ABORTED));
+        }
+        if emulates {
+            // It takes several rounds, in which the client has nothing else to wait for.
+            self.tell();
         }
         let lane = match self.attach(need) {
             Ok(lane) => lane,
@@ -139,13 +76,17 @@ impl Desk {
         };
         let worker = self.worker.clone();
         let admitted = worker.policy().admit(*request, &mut self.scratch)?;
-        let block = {
+        let (block, watches) = {
             let mut inner = self.sink.inner();
-            inner.session.watching = false;
-            inner.session.block.take()
+            (inner.session.block.take(), std::mem::take(&mut inner.session.watching))
         };
         let Some(mut block) = block else { return Ok(()) };
         worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
+        if !block.emulated.is_empty() {
+            self.begin_rehearsal(*block, watches, &lane);
+            self.sink.account();
+            return Ok(());
+        }
         if block.selects {
             // It is about to be in another database than its key says.
             lane.retire();
@@ -259,14 +200,14 @@ impl Desk {
 fn need(block: &Block) -> Need {
     if block.exclusive {
         Need::Exclusive
-    } else if block.wire.len() > MAX_SHARED_BYTES || block.count > MAX_SHARED_COMMANDS {
+    } else if !block.emulated.is_empty() || block.wire.len() > MAX_SHARED_BYTES || block.count > MAX_SHARED_COMMANDS {
         Need::Pinned(Class::Transaction)
     } else {
         Need::Shared
     }
 }
 
-fn error(text: &str) -> Bytes {
+pub(super) fn error(text: &str) -> Bytes {
     let mut out = BytesMut::new();
     encode::error(&mut out, text);
     out.freeze()

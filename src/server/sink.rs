@@ -78,6 +78,8 @@ pub(super) struct Inner {
     pub question: Question,
     /// Bytes of requests that are not complete or have to wait.
     pub input: usize,
+    /// Bytes of a transaction that is rehearsed.
+    pub rehearsed: usize,
     accounted: usize,
 }
 
@@ -132,6 +134,7 @@ impl Sink {
             discarded: None,
             question: Question::None,
             input: 0,
+            rehearsed: 0,
             accounted: 0,
         };
         Rc::new(Self { info, inner: RefCell::new(inner), worker })
@@ -219,7 +222,7 @@ impl Sink {
     pub(super) fn settle(&self, inner: &mut Inner) {
         let output = inner.queue.buffered();
         let kept = inner.session.block.as_ref().map_or(0, |block| block.weight());
-        let buffered = output + inner.queue.held() + inner.input + kept;
+        let buffered = output + inner.queue.held() + inner.input + inner.rehearsed + kept;
         let bounds = &self.worker.shared.bounds;
         // One reply alone may be larger: a client that was up to date is not slow.
         if output > bounds.client_output && inner.behind {

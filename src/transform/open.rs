@@ -8,6 +8,7 @@ use std::fmt;
 use bytes::BytesMut;
 
 use super::commands::Question;
+use super::emulate::WRONG_TYPE;
 use super::plan::{Names, Owned, ReplyPlan};
 use super::shape::Where;
 use super::{Transform, info};
@@ -86,10 +87,10 @@ impl Transform {
         if is_error(walk) {
             // The server's own errors concern no value.
             let error = walk.skip_value().ok_or(OpenFailure::Shape)?;
-            if matches!(plan, ReplyPlan::Raw) {
-                raw(error, out)
-            } else {
-                raw_of_sealed(error, out)
+            match plan {
+                ReplyPlan::Raw => raw(error, out),
+                ReplyPlan::Swapped(_) => raw_of_swap(error, out),
+                _ => raw_of_sealed(error, out),
             }
             return Ok(());
         }
@@ -109,6 +110,13 @@ impl Transform {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
+            ReplyPlan::Swapped(answer) => match walk.next() {
+                Some(Token::Integer(1)) => {
+                    out.extend_from_slice(answer);
+                    Ok(())
+                }
+                _ => Err(OpenFailure::Shape),
+            },
             ReplyPlan::Shaped(scope, shape) => self.shape(shape, Where::of(scope.as_ref()), walk, proto, out),
             ReplyPlan::OfKeys(keys, shape) => self.shape(shape, Where::among(keys), walk, proto, out),
             ReplyPlan::Field(scope, field) => self.value(walk, &scope.value(Some(field)), proto, out),
@@ -317,6 +325,15 @@ fn error_text(frame: &[u8]) -> Option<&[u8]> {
     match Walker::new(frame).next() {
         Some(Token::Error(text) | Token::BlobError(text)) => Some(text),
         _ => None,
+    }
+}
+
+/// The error of a script that was to run commands for one of the client's. To what the first of them has said it adds its
+/// name and line.
+pub(super) fn raw_of_swap(frame: &[u8], out: &mut BytesMut) {
+    match error_text(frame) {
+        Some(text) if text.windows(9).any(|part| part == b"WRONGTYPE") => encode::error(out, WRONG_TYPE),
+        _ => raw_of_sealed(frame, out),
     }
 }
 

@@ -236,6 +236,14 @@ def transactions(c, r):
     pipe.set(key, secret("t1")).get(key).incr(counter).hset(c.user("t"), "f", secret("t2")).hgetall(c.user("t"))
     expect(pipe.execute(), [True, secret("t1"), 1, 1, {b"f": secret("t2")}])
 
+    # redis-py's default pipeline is a transaction: counters and their time to live.
+    hits = c.session("hits")
+    pipe = r.pipeline()
+    pipe.incr(hits).expire(hits, 100).incrby(hits, 5).hincrby(c.user("hits"), "n", 2).append(key, secret("+"))
+    expect(pipe.execute(), [1, True, 6, 2, len(secret("t1")) + len(secret("+"))])
+    expect([r.get(hits), r.ttl(hits) > 90, r.hget(c.user("hits"), "n")], [b"6", True, b"2"])
+    r.set(key, secret("t1"))
+
     # WATCH, nobody interferes.
     with r.pipeline() as pipe:
         pipe.watch(key)

@@ -141,6 +141,10 @@ impl Work for Element {
         self.waited = long;
     }
 
+    fn wait_for_nothing(&mut self) {
+        self.timeout = None;
+    }
+
     fn take(&mut self, reply: &[u8], at: &mut Context<'_>) -> Result<Next, String> {
         let stored = match Walker::new(reply).next() {
             Some(Token::Bulk(stored)) => Bytes::copy_from_slice(stored),

@@ -16,7 +16,9 @@ mod home;
 mod list;
 mod lua;
 mod member;
+mod overlay;
 mod range;
+mod rehearsal;
 mod rekey;
 mod snapshot;
 mod swap;
@@ -30,19 +32,25 @@ use bytes::{Bytes, BytesMut};
 use super::plan::ReplyPlan;
 use super::seal::MAX_SEALED_ARGS;
 use super::{Transform, Wire};
-use crate::command::{Method, Move, check_arity};
+use crate::command::{Flags, Method, Move, check_arity};
 use crate::policy::{Admitted, Refusal};
 use crate::resp::{Proto, Token, Walker, encode};
 use lua::refuses_locking;
 use swap::{Form, Write};
 
 pub use lua::Locking;
-pub use swap::Stored;
+pub use overlay::Overlay;
+pub use rehearsal::{Queued, Rehearsal, Rehearsed, Round};
 
 /// One command that is being carried out.
 pub struct Emulation {
+    command: &'static str,
     /// All that it reads or writes.
     keys: Vec<Bytes>,
+    /// Does it write at all?
+    writes: bool,
+    /// Of the request, in bytes.
+    len: usize,
     work: Box<dyn Work>,
     stage: Stage,
     /// The server did not know the script.
@@ -65,6 +73,8 @@ trait Work {
     }
     /// How long the client has waited by now.
     fn waited(&mut self, _: Duration) {}
+    /// It is inside MULTI, where nothing waits.
+    fn wait_for_nothing(&mut self) {}
 }
 
 /// A command that changes nothing.
@@ -143,40 +153,42 @@ impl Transform {
             Method::Move(Move::Found(around)) => Box::new(found::Found::of(around, admitted, self)?),
         };
         self.costs.commands.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(Emulation::new(keys, work, self.locking)))
+        let (writes, len) = (spec.flags.has(Flags::WRITE), request.bytes().len());
+        let mut emulation = Emulation {
+            command: spec.name,
+            keys,
+            writes,
+            len,
+            work,
+            stage: Stage::Read(Read::Types(Vec::new())),
+            in_full: false,
+            locking: self.locking,
+        };
+        emulation.start_over();
+        Ok(Some(emulation))
     }
 }
 
 impl Emulation {
-    fn new(keys: Vec<Bytes>, mut work: Box<dyn Work>, locking: Locking) -> Self {
-        let stage = Stage::Read(work.begin());
-        Self { keys, work, stage, in_full: false, locking }
-    }
-
-    /// All keys that it reads or writes.
-    pub fn keys(&self) -> &[Bytes] {
-        &self.keys
-    }
-
-    /// The one value that [`Self::send`] is to write now, if it is about to write one and nothing else.
-    pub fn stored(&self) -> Option<&Stored> {
-        match &self.stage {
-            Stage::Write(write) => write.stored.as_ref(),
-            Stage::Read(_) => None,
-        }
-    }
-
-    /// What the client is told when what [`Self::send`] writes now was written; `None` while it still reads.
-    pub fn answer(&self) -> Option<&Bytes> {
-        match &self.stage {
-            Stage::Write(write) => Some(&write.answer),
-            Stage::Read(_) => None,
-        }
-    }
-
     /// May the server keep the connection waiting with what [`Self::send`] sends now?
     pub fn waits(&self) -> bool {
         matches!(self.stage, Stage::Read(_)) && self.work.waits()
+    }
+
+    /// It is inside MULTI, where nothing waits.
+    pub fn wait_for_nothing(&mut self) {
+        self.work.wait_for_nothing();
+        self.start_over();
+    }
+
+    /// The name of its row.
+    pub fn command(&self) -> &'static str {
+        self.command
+    }
+
+    /// About how many bytes it holds.
+    pub fn weight(&self) -> usize {
+        2 * self.len + size_of::<Self>()
     }
 
     /// How long the client has waited by now; to be said before [`Self::take`] and [`Self::start_over`].
@@ -192,12 +204,6 @@ impl Emulation {
         ReplyPlan::Step
     }
 
-    /// The same, in a form that the server takes in any case: with the text of the script, and no flag that it may refuse.
-    pub fn send_in_full(&self, wire: &mut Wire) -> ReplyPlan {
-        self.append(Form { in_full: true, locking: self.locking == Locking::Taken }, wire);
-        ReplyPlan::Step
-    }
-
     fn append(&self, form: Form, wire: &mut Wire) {
         let out = wire.buffer();
         match &self.stage {
@@ -208,31 +214,45 @@ impl Emulation {
             Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, keys.len(), form, out),
             Stage::Read(Read::First(keys)) => swap::snapshot(keys, 1, form, out),
             Stage::Read(Read::Types(keys)) => swap::snapshot(keys, 0, form, out),
-            Stage::Write(write) => write.call(&self.keys, form, out),
+            Stage::Write(write) => write.call(&self.keys, true, form, out),
         }
     }
 
     /// Takes the reply to what was sent last. Writes the client's reply to `out` when it is [`Turn::Done`].
     pub fn take(&mut self, frame: &[u8], transform: &mut Transform, proto: Proto, out: &mut BytesMut) -> Turn {
         transform.costs.steps.fetch_add(1, Ordering::Relaxed);
+        match self.advance(frame, transform, proto) {
+            Progress::Send => Turn::Send,
+            Progress::Lost => {
+                transform.costs.retries.fetch_add(1, Ordering::Relaxed);
+                self.start_over();
+                Turn::Lost
+            }
+            Progress::Told(answer) => {
+                out.extend_from_slice(&answer);
+                Turn::Done
+            }
+        }
+    }
+
+    fn advance(&mut self, frame: &[u8], transform: &mut Transform, proto: Proto) -> Progress {
         if let Some(Token::Error(text) | Token::BlobError(text)) = Walker::new(frame).next() {
             if text.starts_with(b"NOSCRIPT") && !self.in_full {
                 self.in_full = true;
-                return Turn::Send;
+                return Progress::Send;
             }
             if refuses_locking(text) && self.locking != Locking::Refused {
                 self.in_full = false;
                 self.locking = Locking::Refused;
                 transform.locking = Locking::Refused;
-                return Turn::Send;
+                return Progress::Send;
             }
-            if matches!(self.stage, Stage::Write(_)) && text.windows(9).any(|part| part == b"WRONGTYPE") {
-                // The first command of those that SWAP was to run; to its words a script adds its name and line.
-                encode::error(out, WRONG_TYPE);
-            } else {
-                super::open::raw_of_sealed(frame, out);
+            let mut told = BytesMut::new();
+            match &self.stage {
+                Stage::Write(_) => super::open::raw_of_swap(frame, &mut told),
+                Stage::Read(_) => super::open::raw_of_sealed(frame, &mut told),
             }
-            return Turn::Done;
+            return Progress::Told(told.freeze());
         }
         if self.is_script() && self.locking == Locking::Unknown {
             self.locking = Locking::Taken;
@@ -242,33 +262,22 @@ impl Emulation {
             Stage::Read(_) => self.work.take(frame, &mut Context { transform, proto }),
             Stage::Write(write) => match Walker::new(frame).next() {
                 Some(Token::Integer(1)) => Ok(Next::Answer(write.answer.clone())),
-                Some(Token::Integer(0)) => {
-                    transform.costs.retries.fetch_add(1, Ordering::Relaxed);
-                    self.start_over();
-                    return Turn::Lost;
-                }
+                Some(Token::Integer(0)) => return Progress::Lost,
                 _ => Err(unexpected()),
             },
         };
         // Each script is asked for by its name first.
         self.in_full = false;
-        match next {
-            Ok(Next::Read(read)) => self.stage = Stage::Read(read),
+        self.stage = match next {
+            Ok(Next::Read(read)) => Stage::Read(read),
             Ok(Next::Write(write)) if write.len() > MAX_SEALED_ARGS => {
-                encode::error(out, Refusal::TooManyValues.to_string());
-                return Turn::Done;
+                return Progress::failed(Refusal::TooManyValues);
             }
-            Ok(Next::Write(write)) => self.stage = Stage::Write(write),
-            Ok(Next::Answer(answer)) => {
-                out.extend_from_slice(&answer);
-                return Turn::Done;
-            }
-            Err(complaint) => {
-                encode::error(out, complaint);
-                return Turn::Done;
-            }
-        }
-        Turn::Send
+            Ok(Next::Write(write)) => Stage::Write(write),
+            Ok(Next::Answer(answer)) => return Progress::Told(answer),
+            Err(complaint) => return Progress::failed(complaint),
+        };
+        Progress::Send
     }
 
     /// The next command is the first one.
@@ -282,8 +291,26 @@ impl Emulation {
     }
 }
 
+/// What the reply to a step has led to.
+enum Progress {
+    /// Another command is to be sent.
+    Send,
+    /// What was read is not there any more.
+    Lost,
+    /// What the client gets.
+    Told(Bytes),
+}
+
+impl Progress {
+    fn failed(why: impl ToString) -> Self {
+        let mut told = BytesMut::new();
+        encode::error(&mut told, why.to_string());
+        Self::Told(told.freeze())
+    }
+}
+
 /// Redis's words.
-const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
 fn integer(n: impl TryInto<i64>) -> Bytes {
     let mut reply = BytesMut::new();

@@ -123,10 +123,11 @@ impl Write {
         self.commands.iter().map(|words| words.len() + 1).sum()
     }
 
-    /// Appends the call.
-    pub(super) fn call(&self, keys: &[Bytes], form: Form, out: &mut BytesMut) {
-        let mut args: Vec<Bytes> = vec![self.guards.len().to_string().into()];
-        for guard in &self.guards {
+    /// Appends the call. Not `guarded`: what was read is sure to be there.
+    pub(super) fn call(&self, keys: &[Bytes], guarded: bool, form: Form, out: &mut BytesMut) {
+        let guards = if guarded { &self.guards[..] } else { &[] };
+        let mut args: Vec<Bytes> = vec![guards.len().to_string().into()];
+        for guard in guards {
             // Every guard is about one of the command's keys.
             let number = keys.iter().position(|key| key == guard.key()).map_or(0, |at| at + 1);
             let (kind, more): (&str, Vec<Bytes>) = match guard {

@@ -1,0 +1,108 @@
+//! A transaction with emulated commands on its way: see [`Rehearsal`]. While it reads, the client's lane watches for it.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::attach::Need;
+use super::desk::Desk;
+use super::emulate::{Course, What};
+use super::sink::Sink;
+use crate::client::Block;
+use crate::transform::{Control, Rehearsal, Rehearsed, ReplyPlan, Round};
+use crate::upstream::{Class, Downstream, Lane};
+
+/// A block that is rehearsed.
+pub(super) struct Transaction {
+    rehearsal: Rehearsal,
+    /// What is sent next.
+    round: Option<Round>,
+    /// It changes what the lane stands for.
+    selects: bool,
+    pub need: Need,
+}
+
+impl Desk {
+    /// Takes a block that ends with EXEC. `lane` is the one that the client has.
+    pub(super) fn begin_rehearsal(&mut self, block: Block, watches: bool, lane: &Rc<Lane>) {
+        let need = if block.exclusive { Need::Exclusive } else { Need::Pinned(Class::Transaction) };
+        let selects = block.selects;
+        self.sink.inner().rehearsed = block.weight();
+        let mut rehearsal = Rehearsal::new(block.wire, block.plans, block.emulated, watches);
+        let round = Some(rehearsal.begin(&self.worker.transform.borrow()));
+        self.begin_course(What::Transaction(Transaction { rehearsal, round, selects, need }), lane);
+    }
+
+    /// Queues the next round; gives the number of replies that have to come.
+    pub(super) fn put_round(
+        &mut self,
+        transaction: &mut Transaction,
+        owner: &Rc<dyn Downstream>,
+        lane: &Rc<Lane>,
+    ) -> usize {
+        let round = match transaction.round.take() {
+            Some(round) => round,
+            None => transaction.rehearsal.begin(&self.worker.transform.borrow()),
+        };
+        self.sink.inner().session.watching = !round.runs;
+        if round.runs {
+            self.wrote.note(lane);
+            if transaction.selects {
+                lane.retire();
+            }
+        }
+        let due = round.plans.iter().filter(|plan| matches!(plan, ReplyPlan::Step)).count();
+        lane.send_block(owner, round.wire, round.plans.into_iter().map(|plan| (0, plan)).collect());
+        due
+    }
+
+    /// Takes the replies to a round. `true` if the client has its answer.
+    pub(super) fn advance_transaction(&mut self, mut course: Box<Course>, replies: Vec<Bytes>) -> bool {
+        let What::Transaction(transaction) = &mut course.what else { return false };
+        let proto = self.sink.inner().session.proto;
+        let rehearsed = transaction.rehearsal.take(replies, &mut self.worker.transform.borrow_mut(), proto);
+        match rehearsed {
+            Rehearsed::Send(round) => {
+                transaction.round = Some(round);
+                self.send_step(course)
+            }
+            Rehearsed::Lost => self.begin_again(course),
+            Rehearsed::Done(frame, plans) => {
+                self.sink.inner().rehearsed = 0;
+                self.sink.reply(course.seq, &ReplyPlan::Exec(plans), &frame, true);
+                true
+            }
+            Rehearsed::Aborted(answer) => {
+                self.end_rehearsal();
+                self.sink.answer(course.seq, |out| out.extend_from_slice(&answer));
+                true
+            }
+        }
+    }
+
+    /// It will not run. What was watched for it is so no more; nobody waits for the answer to that.
+    pub(super) fn end_rehearsal(&mut self) {
+        self.sink.inner().rehearsed = 0;
+        if !std::mem::take(&mut self.sink.inner().session.watching) {
+            return;
+        }
+        if let Some(lane) = self.attached.lane() {
+            lane.tell(Control::Unwatch);
+            lane.wake();
+        }
+    }
+}
+
+impl Sink {
+    /// The answer to MULTI, or to a command behind it of which the client was told QUEUED.
+    pub(super) fn note_queueing(&self, plan: &ReplyPlan, frame: &[u8]) {
+        if plan.is_broken_by(frame) {
+            tracing::error!(target: "waxseal::server", "the upstream did not take a transaction; the client is cut");
+            self.end(super::sink::End::Upstream);
+            return self.wake();
+        }
+        if frame.first() == Some(&b'-') {
+            self.inner().discarded.get_or_insert_with(|| Bytes::copy_from_slice(frame));
+        }
+    }
+}
