@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Dice, Frame, MARKER, Sidecar, Upstream, compare, encrypt_everything};
+use support::{Dice, Frame, MARKER, Sidecar, Tap, Upstream, compare, encrypt_everything};
 
 /// Commands per protocol and program.
 const STEPS: usize = 5000;
@@ -144,4 +144,34 @@ fn a_rule_may_refuse_it() {
         assert!(client.run(line).is_error("WAXSEAL COMMAND_REFUSED"), "{line}");
     }
     assert_eq!(client.run("ZRANGE z 0 -1"), Frame::Array(vec![]));
+}
+
+/// Nothing of the command in question reaches the database, and where it has no keys the words are Redis's.
+#[test]
+fn keys_of_a_command_are_told_from_the_table() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let tap = Tap::on(&upstream);
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let (mut ours, mut theirs) = (sidecar.connect(), other.raw());
+    let same = [
+        format!("SET k {MARKER}"),
+        format!("MSET a {MARKER} b {MARKER}"),
+        "ZUNIONSTORE d 2 a b".into(),
+        "XREADGROUP GROUP g c STREAMS a b > >".into(),
+        "EVAL return(1) 2 a b c".into(),
+        "SORT a STORE d".into(),
+        "LCS a b LEN".into(),
+        "GET".into(),
+        "GET a b".into(),
+        format!("PUBLISH c {MARKER}"),
+        "PING".into(),
+    ];
+    for command in same {
+        let line = format!("COMMAND GETKEYS {command}");
+        assert_eq!(ours.run(&line), theirs.run(&line), "{line}");
+    }
+    ours.run("MULTI");
+    assert_eq!(ours.run(&format!("COMMAND GETKEYS SET k {MARKER}")), Frame::Simple("QUEUED".into()));
+    assert_eq!(ours.run("EXEC").items(), [Frame::Array(vec![Frame::bulk("k")])]);
+    tap.assert_never_contains(MARKER);
 }

@@ -371,7 +371,10 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
             };
             in_clear || native || otherwise.is_some_and(arrives)
         }
-        (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Emulate(_)) => true,
+        (
+            Runs::Row,
+            Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Emulate(_) | Verdict::Tell,
+        ) => true,
     }
 }
 

@@ -140,6 +140,7 @@ pub fn on_rule(row: &Spec) -> String {
         Verdict::Document(what) => {
             format!("{}; refused without `json` in the rule: [{1}](#{1})", document(what), Reason::NoPaths.code())
         }
+        Verdict::Tell => "answered here, from this table".into(),
         Verdict::Seal(grammar) => sealed(row, grammar),
         Verdict::Unless { grammar, words, instead } => {
             format!("{}; with {}: {}", sealed(row, grammar), words.words.join(", "), emulated(instead))

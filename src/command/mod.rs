@@ -23,6 +23,7 @@ pub use grammar::{Effect, Form, Grammar, GrammarError, Word};
 pub use json_path::{JsonPath, Nowhere, PathFault, SealedPaths, Spot};
 pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
 pub use reason::Reason;
+pub(crate) use request::look_up;
 pub use request::{Args, Request};
 pub use shape::Shape;
 pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};

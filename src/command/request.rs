@@ -54,7 +54,7 @@ impl<'a> Args<'a> {
     }
 
     /// The same request without its first `at` arguments.
-    pub(super) fn tail(self, at: usize) -> Self {
+    pub(crate) fn tail(self, at: usize) -> Self {
         Self { bytes: self.bytes, ranges: self.ranges.get(at..).unwrap_or_default() }
     }
 
@@ -120,7 +120,7 @@ impl fmt::Debug for Request<'_> {
 }
 
 /// The row of a request, and that of its container.
-pub(super) fn look_up(args: Args<'_>) -> (Option<&'static Spec>, Option<&'static Spec>) {
+pub(crate) fn look_up(args: Args<'_>) -> (Option<&'static Spec>, Option<&'static Spec>) {
     let Some(name) = args.get(0) else {
         return (None, None);
     };

@@ -217,6 +217,8 @@ pub enum Verdict {
     Emulate(Method),
     /// Carries JSON: what stands at the paths of the rule is sealed and opened. Refused without such paths.
     Document(Document),
+    /// Answered from THE TABLE, so that nothing of it leaves: COMMAND GETKEYS.
+    Tell,
     /// Refused.
     Refuse(Reason),
 }
@@ -227,7 +229,7 @@ impl Verdict {
     pub const fn grammar(self) -> Option<Grammar> {
         match self {
             Self::Seal(grammar) | Self::If { grammar, .. } | Self::Unless { grammar, .. } => Some(grammar),
-            Self::Pass | Self::Emulate(_) | Self::Document(_) | Self::Refuse(_) => None,
+            Self::Pass | Self::Emulate(_) | Self::Document(_) | Self::Tell | Self::Refuse(_) => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::orders::may_write;
 use crate::command::{Keys, Lane, Request, Spec};
 use crate::policy::Refusal;
 use crate::resp::{Proto, RawRequest, encode};
+use crate::transform::Transform;
 use crate::upstream::{Class, Frames};
 
 /// What may be said before a login.
@@ -141,6 +142,10 @@ impl Desk {
             }
             let admitted = worker.policy().admit(*request, &mut scratch)?;
             let compares = admitted.listed_script().filter(|(script, _)| script.compares());
+            if let Some(answer) = Transform::told(&admitted) {
+                self.say(|out| out.extend_from_slice(&answer));
+                return Ok(());
+            }
             if self.begin_emulation(&admitted, need)? {
                 return Ok(());
             }

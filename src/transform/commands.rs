@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::command::{Flags, KeyPositions, Keys, Request, Spec, find, table};
+use crate::command::{Flags, KeyPositions, Keys, Request, Spec, check_arity, find, look_up, table};
 use crate::resp::{Proto, encode};
 
 /// What such a refusal begins with: Upstash's, Redis's before 7, Valkey's.
@@ -62,6 +62,21 @@ impl Question {
             }
             _ => None,
         }
+    }
+
+    /// The answer to COMMAND GETKEYS, in Redis's words.
+    pub fn told(request: &Request<'_>) -> Bytes {
+        let mut out = BytesMut::new();
+        let inner = request.args().tail(2);
+        match (Self::of(request), look_up(inner).0) {
+            (_, Some(inner_row)) if !check_arity(inner_row, inner.len()) => {
+                encode::error(&mut out, "ERR Invalid number of arguments specified for command");
+            }
+            (Some(keys), _) => keys.answer(Proto::Resp2, &mut out),
+            // A channel is no key.
+            (None, _) => encode::error(&mut out, "ERR The command has no key arguments"),
+        }
+        out.freeze()
     }
 
     /// About how many bytes it holds.

@@ -43,6 +43,14 @@ impl Transform {
         sealed
     }
 
+    /// The answer to a command whose arguments are not to be sent but that the table can answer: COMMAND GETKEYS of a
+    /// command on an encrypted key.
+    pub fn told(admitted: &Admitted<'_>) -> Option<Bytes> {
+        let request = admitted.request();
+        let tells = request.spec().is_some_and(|spec| spec.verdict == Verdict::Tell);
+        (tells && admitted.is_protected()).then(|| Question::told(request))
+    }
+
     /// A place holder inside MULTI for a command that the sidecar answers itself.
     pub fn placeholder(wire: &mut Wire, answer: Bytes) -> ReplyPlan {
         wire.control(Control::Ping);
@@ -86,8 +94,8 @@ impl Transform {
             }
             Verdict::Document(_) if !check_arity(spec, request.args().len()) => Err(Refusal::wrong_arity(spec.name)),
             Verdict::Document(what) => self.seal_document(spec, *what, admitted, out),
-            // Refused on admission already; said again because this is the last gate.
-            Verdict::Emulate(_) | Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
+            // Refused on admission already, or answered before; said again because this is the last gate.
+            Verdict::Emulate(_) | Verdict::Tell | Verdict::Refuse(_) => Err(Refusal::Unclear { command: spec.name }),
         }
     }
 

@@ -86,6 +86,9 @@ pub(super) const fn document(what: Document) -> Treatment {
     Treatment(Verdict::Document(what), Values::None, Reply::Raw, FieldNames::None)
 }
 
+/// Answered from the table.
+pub(super) const TOLD: Treatment = Treatment(Verdict::Tell, Values::None, Reply::Raw, FieldNames::None);
+
 /// Seals values of the request; opens nothing.
 pub(super) const fn seal(grammar: Grammar, values: Values) -> Treatment {
     Treatment(Verdict::Seal(grammar), values, Reply::Raw, FieldNames::None)

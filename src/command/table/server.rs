@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("commandlog|reset",        3,  ADMIN | DANGER,            Shared,             NO_KEYS,            PASS),
     row("command|count",           2,  0,                         Shared,             NO_KEYS,            PASS),
     row("command|docs",            -2, 0,                         Shared,             NO_KEYS,            PASS),
-    row("command|getkeys",         -3, 0,                         Shared,             Embedded { at: 2 }, refuse(CarriesCommand)),
+    row("command|getkeys",         -3, 0,                         Shared,             Embedded { at: 2 }, TOLD),
     row("command|getkeysandflags", -3, 0,                         Shared,             Embedded { at: 2 }, refuse(CarriesCommand)),
     row("command|help",            2,  0,                         Shared,             NO_KEYS,            PASS),
     row("command|info",            -2, 0,                         Shared,             NO_KEYS,            PASS),

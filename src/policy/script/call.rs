@@ -84,7 +84,9 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
             needs.values |= spec.values != Values::None;
             needs.one_scope = true;
         }
-        Verdict::Emulate(_) | Verdict::If { .. } | Verdict::Document(_) | Verdict::Refuse(_) => needs.values = true,
+        Verdict::Emulate(_) | Verdict::If { .. } | Verdict::Document(_) | Verdict::Tell | Verdict::Refuse(_) => {
+            needs.values = true;
+        }
     }
     // Under some rules the names of fields are as secret as their values.
     needs.values |= spec.fields != FieldNames::None;
