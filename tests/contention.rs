@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use support::{Frame, MARKER, Raw, Sidecar, Upstream, encrypt_everything};
+use support::{Frame, MARKER, Raw, Sidecar, Upstream, encrypt_everything, wait_until};
 
 const CLIENTS: usize = 8;
 const EACH: usize = 100;
@@ -169,5 +169,115 @@ fn transactions_hold_through_two_sidecars_and_cut_connections() {
         assert_eq!(n, 2 * h, "all of a transaction or nothing");
         assert!(cut || answered == all, "without cuts each is answered");
         assert!(answered > all / 4, "{answered} of {all}: the cuts left too little to see");
+    }
+}
+
+/// Every element is in one of the two lists, once, whatever happened to the connection that moved it.
+#[test]
+fn elements_that_move_between_scopes_are_neither_lost_nor_doubled() {
+    for cut in [false, true] {
+        let house = House::new();
+        let all: Vec<String> = (0..CLIENTS * EACH).map(|n| format!("{MARKER}.{n}")).collect();
+        let mut client = house.sidecars[0].connect();
+        client.run(&format!("RPUSH queue {}", all.join(" ")));
+        let done = house.crowd(cut, |_, client| {
+            let (mut moved, mut unknown) = (Vec::new(), 0);
+            for step in 0.. {
+                let waits = step % 2 == 0;
+                match client.run(if waits { "BLMOVE queue taken LEFT RIGHT 0.2" } else { "RPOPLPUSH queue taken" }) {
+                    Some(Frame::Null) => break,
+                    Some(frame) => moved.push(String::from_utf8(frame.bytes()).unwrap()),
+                    None => unknown += 1,
+                }
+            }
+            (moved, unknown)
+        });
+        let elements = |key: &str| {
+            let items = house.read(&format!("LRANGE {key} 0 -1")).items().into_iter();
+            items.map(|item| String::from_utf8(item.bytes()).unwrap()).collect::<Vec<_>>()
+        };
+        let (left, taken) = (elements("queue"), elements("taken"));
+        let answered: Vec<&String> = done.iter().flat_map(|(moved, _)| moved).collect();
+        let unknown: usize = done.iter().map(|(_, unknown)| unknown).sum();
+        println!("{} left, {} taken, {} answered, {unknown} not", left.len(), taken.len(), answered.len());
+        let mut both = [left, taken.clone()].concat();
+        both.sort_unstable();
+        let mut expected = all;
+        expected.sort_unstable();
+        assert_eq!(both, expected, "each once");
+        let taken: HashSet<&String> = taken.iter().collect();
+        let told: HashSet<&String> = answered.iter().copied().collect();
+        assert_eq!(told.len(), answered.len(), "no element was given twice");
+        assert!(told.is_subset(&taken), "what a client has was moved");
+        assert!(taken.len() <= told.len() + unknown, "what nobody was told of");
+        house.upstream.assert_nothing_stored_contains(MARKER);
+    }
+}
+
+/// How many connections wait in the database for an element.
+fn waiting(upstream: &Upstream) -> usize {
+    let info = String::from_utf8(upstream.raw().run("INFO clients").bytes()).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix("blocked_clients:")).expect("a number");
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn who_stops_waiting_between_scopes_takes_nothing() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let mut other = sidecar.connect();
+    for (how, answer) in [("", "*-1\r\n"), (" ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")] {
+        let mut client = sidecar.connect();
+        let id = client.run("CLIENT ID").integer();
+        for command in ["BLMOVE q t LEFT RIGHT 0", "BRPOPLPUSH q t 0"] {
+            client.send(format!("{command}\r\n").as_bytes());
+            wait_until("it waits", || waiting(&upstream) == 1);
+            assert_eq!(other.run(&format!("CLIENT UNBLOCK {id}{how}")), Frame::Integer(1), "{command}{how}");
+            let (frame, bytes) = client.read_with_bytes();
+            assert!(bytes == answer.as_bytes() || frame == Frame::Null && how.is_empty(), "{command}{how}: {frame:?}");
+            assert_eq!(other.run(&format!("CLIENT UNBLOCK {id}{how}")), Frame::Integer(0), "it waits no more");
+        }
+        assert_eq!(other.run("RPUSH q x"), Frame::Integer(1), "nobody takes it");
+        assert_eq!(client.run("LMOVE q t LEFT RIGHT"), Frame::bulk("x"), "and it goes on");
+    }
+    // More often than there are connections for those who wait.
+    for _ in 0..100 {
+        let mut client = sidecar.connect();
+        client.send(b"BLMOVE q t LEFT RIGHT 0\r\n");
+        wait_until("it waits", || waiting(&upstream) == 1);
+        drop(client);
+        wait_until("its connection is free", || waiting(&upstream) == 0);
+    }
+    assert_eq!(other.run("RPUSH q y"), Frame::Integer(1));
+    assert_eq!(other.run("LRANGE q 0 -1"), Frame::Array(vec![Frame::bulk("y")]), "it stays where it is");
+    assert_eq!(other.run("LPOP q"), Frame::bulk("y"));
+    assert_eq!(other.run("LLEN t"), Frame::Integer(2));
+}
+
+/// An element that comes while its taker leaves is in one of the lists.
+#[test]
+fn an_element_outlives_who_waited_for_it() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let mut producer = sidecar.connect();
+    let rounds = 200;
+    for round in 0..rounds {
+        let mut client = sidecar.connect();
+        client.send(format!("BLMOVE q:{round} t:{round} LEFT RIGHT 0\r\n").as_bytes());
+        if round % 2 == 0 {
+            wait_until("it waits", || waiting(&upstream) == 1);
+        }
+        producer.send(format!("RPUSH q:{round} {round}\r\n").as_bytes());
+        thread::sleep(Duration::from_micros(round * 7));
+        drop(client);
+        producer.read();
+    }
+    wait_until("nobody waits", || waiting(&upstream) == 0);
+    // Those that were on their way when the client left.
+    thread::sleep(Duration::from_millis(100));
+    for round in 0..rounds {
+        let mut elements = |key: &str| producer.run(&format!("LRANGE {key}:{round} 0 -1")).items();
+        let (left, taken) = (elements("q"), elements("t"));
+        assert_eq!([left, taken].concat(), [Frame::bulk(round.to_string())]);
     }
 }
