@@ -6,7 +6,7 @@ mod support;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{Frame, MARKER, Raw, Sidecar, Upstream, encrypt_everything, wait_until};
 
@@ -212,6 +212,36 @@ fn elements_that_move_between_scopes_are_neither_lost_nor_doubled() {
         assert!(taken.len() <= told.len() + unknown, "what nobody was told of");
         house.upstream.assert_nothing_stored_contains(MARKER);
     }
+}
+
+/// Nothing was written yet, so nobody need know.
+#[test]
+fn a_connection_that_is_cut_while_a_command_reads_is_replaced() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let (mut client, mut server) = (sidecar.connect(), upstream.raw());
+    let started = Instant::now();
+    client.send(b"BLMOVE q t LEFT RIGHT 3\r\n");
+    for _ in 0..3 {
+        wait_until("it waits", || waiting(&upstream) == 1);
+        server.run("CLIENT KILL TYPE normal SKIPME yes");
+    }
+    wait_until("it waits again", || waiting(&upstream) == 1);
+    sidecar.connect().run("RPUSH q x");
+    assert_eq!(client.read(), Frame::bulk("x"));
+    client.send(b"BLMOVE q t LEFT RIGHT 1\r\n");
+    wait_until("it waits", || waiting(&upstream) == 1);
+    server.run("CLIENT KILL TYPE normal SKIPME yes");
+    assert!(matches!(client.read(), Frame::Null), "the time is over");
+    assert!(started.elapsed() < Duration::from_secs(8), "time that was waited counts");
+    // Not for ever.
+    client.send(b"BLMOVE q t LEFT RIGHT 0\r\n");
+    for _ in 0..4 {
+        wait_until("it waits", || waiting(&upstream) == 1);
+        server.run("CLIENT KILL TYPE normal SKIPME yes");
+    }
+    assert!(client.try_read().is_err(), "the client is cut");
+    wait_until("nobody waits", || waiting(&upstream) == 0);
 }
 
 /// How many connections wait in the database for an element.

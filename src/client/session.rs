@@ -35,6 +35,8 @@ pub struct Session {
     pub replies: Replies,
     /// WATCH was sent: only the client's lane knows of it.
     pub watching: bool,
+    /// What a transaction reads is watched on the client's lane.
+    pub rehearsing: bool,
     /// Since MULTI.
     pub block: Option<Box<Block>>,
     pub subscriptions: Subscriptions,
@@ -64,6 +66,7 @@ impl Session {
             lib_version: Bytes::new(),
             replies: Replies::On,
             watching: false,
+            rehearsing: false,
             block: None,
             subscriptions: Subscriptions::default(),
             monitoring: false,
@@ -84,6 +87,11 @@ impl Session {
 
     /// Must further commands go to the lane that the client is on?
     pub fn holds_lane(&self) -> bool {
+        self.rehearsing || self.lives_on_lane()
+    }
+
+    /// Does the client end with its lane, because what that knows cannot be had again?
+    pub fn lives_on_lane(&self) -> bool {
         self.watching || self.subscriptions.hold_lane() || self.monitoring || self.waits || self.tracking.holds_lane()
     }
 

@@ -152,7 +152,7 @@ impl Downstream for Sink {
 
     fn lost(&self) {
         let mut inner = self.inner();
-        if inner.session.holds_lane() {
+        if inner.session.lives_on_lane() {
             inner.end_with(End::Upstream);
         }
         drop(inner);

@@ -24,6 +24,8 @@ use crate::upstream::{Class, Downstream, Failure, Frames, Lane};
 const AT_ONCE: u32 = 3;
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
+/// So often a connection may end while the command still reads; then something is wrong that a new one does not mend.
+const LANES: u32 = 3;
 /// Somebody changes the value all the time. Nothing was written.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 const CONTENDED: &str = "WAXSEAL CONTENDED others changed this value each time before the new one could be written. \
@@ -38,6 +40,7 @@ pub(super) struct Course {
     owner: Rc<dyn Downstream>,
     began: Instant,
     lost: u32,
+    lost_lanes: u32,
     /// It waits before it begins again.
     not_before: Option<Instant>,
 }
@@ -120,7 +123,8 @@ impl Desk {
         let owner: Rc<dyn Downstream> = step.clone();
         let seq = self.sink.inner().queue.next_seq();
         self.expect(1);
-        let mut course = Box::new(Course { what, seq, step, owner, began: Instant::now(), lost: 0, not_before: None });
+        let began = Instant::now();
+        let mut course = Box::new(Course { what, seq, step, owner, began, lost: 0, lost_lanes: 0, not_before: None });
         self.put(&mut course, lane);
         self.course = Some(course);
     }
@@ -158,10 +162,7 @@ impl Desk {
                 return false;
             }
             Some(Ok(replies)) => replies,
-            Some(Err(failure)) => {
-                self.sink.failed(course.seq, &failure);
-                return true;
-            }
+            Some(Err(failure)) => return self.lost_lane(course, &failure),
         };
         if matches!(course.what, What::Command(_)) {
             self.advance_command(course, &replies.concat())
@@ -204,6 +205,28 @@ impl Desk {
         true
     }
 
+    /// What was only read can be read again on another lane.
+    fn lost_lane(&mut self, mut course: Box<Course>, failure: &Failure) -> bool {
+        if let What::Transaction(_) = course.what {
+            self.forget_rehearsal();
+        }
+        let ended = self.sink.inner().end.is_some() || self.worker.draining();
+        if ended || !course.reads() || !matches!(failure, Failure::Unknown) || course.lost_lanes == LANES {
+            self.sink.failed(course.seq, failure);
+            return true;
+        }
+        self.sink.note_answered(&mut self.sink.inner(), course.seq);
+        course.lost_lanes += 1;
+        match &mut course.what {
+            What::Command(emulation) => {
+                emulation.waited(course.began.elapsed());
+                emulation.start_over();
+            }
+            What::Transaction(transaction) => transaction.start_over(),
+        }
+        self.send_step(course)
+    }
+
     pub(super) fn begin_again(&mut self, mut course: Box<Course>) -> bool {
         let waits = course.waits();
         if waits && self.worker.draining() {
@@ -239,6 +262,10 @@ impl Desk {
             // Nothing of this step was sent, and the ones before it have changed nothing.
             Err(why) => return self.fail(&course, &why),
         };
+        if lane.is_dead() {
+            // Between two rounds of a transaction.
+            return self.lost_lane(course, &Failure::Unknown);
+        }
         self.put(&mut course, &lane);
         lane.wake();
         if waits {
@@ -264,6 +291,14 @@ impl Course {
     /// May the server keep it waiting with the next step?
     fn waits(&self) -> bool {
         matches!(&self.what, What::Command(emulation) if emulation.waits())
+    }
+
+    /// Is nothing that writes sent yet?
+    fn reads(&self) -> bool {
+        match &self.what {
+            What::Command(emulation) => emulation.reads(),
+            What::Transaction(transaction) => transaction.reads(),
+        }
     }
 }
 

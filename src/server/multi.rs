@@ -78,7 +78,7 @@ impl Desk {
         let admitted = worker.policy().admit(*request, &mut self.scratch)?;
         let (block, watches) = {
             let mut inner = self.sink.inner();
-            (inner.session.block.take(), std::mem::take(&mut inner.session.watching))
+            (inner.session.block.take(), inner.session.watching)
         };
         let Some(mut block) = block else { return Ok(()) };
         worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
@@ -87,6 +87,7 @@ impl Desk {
             self.sink.account();
             return Ok(());
         }
+        self.sink.inner().session.watching = false;
         if block.selects {
             // It is about to be in another database than its key says.
             lane.retire();

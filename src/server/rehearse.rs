@@ -19,7 +19,19 @@ pub(super) struct Transaction {
     round: Option<Round>,
     /// It changes what the lane stands for.
     selects: bool,
+    /// It was sent.
+    runs: bool,
     pub need: Need,
+}
+
+impl Transaction {
+    pub fn reads(&self) -> bool {
+        !self.runs
+    }
+
+    pub fn start_over(&mut self) {
+        self.round = None;
+    }
 }
 
 impl Desk {
@@ -30,7 +42,7 @@ impl Desk {
         self.sink.inner().rehearsed = block.weight();
         let mut rehearsal = Rehearsal::new(block.wire, block.plans, block.emulated, watches);
         let round = Some(rehearsal.begin(&self.worker.transform.borrow()));
-        self.begin_course(What::Transaction(Transaction { rehearsal, round, selects, need }), lane);
+        self.begin_course(What::Transaction(Transaction { rehearsal, round, selects, runs: false, need }), lane);
     }
 
     /// Queues the next round; gives the number of replies that have to come.
@@ -44,7 +56,12 @@ impl Desk {
             Some(round) => round,
             None => transaction.rehearsal.begin(&self.worker.transform.borrow()),
         };
-        self.sink.inner().session.watching = !round.runs;
+        transaction.runs = round.runs;
+        {
+            let session = &mut self.sink.inner().session;
+            session.rehearsing = !round.runs;
+            session.watching &= !round.runs;
+        }
         if round.runs {
             self.wrote.note(lane);
             if transaction.selects {
@@ -68,7 +85,7 @@ impl Desk {
             }
             Rehearsed::Lost => self.begin_again(course),
             Rehearsed::Done(frame, plans) => {
-                self.sink.inner().rehearsed = 0;
+                self.forget_rehearsal();
                 self.sink.reply(course.seq, &ReplyPlan::Exec(plans), &frame, true);
                 true
             }
@@ -82,14 +99,21 @@ impl Desk {
 
     /// It will not run. What was watched for it is so no more; nobody waits for the answer to that.
     pub(super) fn end_rehearsal(&mut self) {
-        self.sink.inner().rehearsed = 0;
-        if !std::mem::take(&mut self.sink.inner().session.watching) {
+        if !self.forget_rehearsal() {
             return;
         }
         if let Some(lane) = self.attached.lane() {
             lane.tell(Control::Unwatch);
             lane.wake();
         }
+    }
+
+    /// The lane is not the client's for that any more. `true` if something was watched there.
+    pub(super) fn forget_rehearsal(&mut self) -> bool {
+        let mut inner = self.sink.inner();
+        inner.rehearsed = 0;
+        let session = &mut inner.session;
+        std::mem::take(&mut session.rehearsing) | std::mem::take(&mut session.watching)
     }
 }
 

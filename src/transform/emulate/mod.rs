@@ -175,6 +175,11 @@ impl Emulation {
         matches!(self.stage, Stage::Read(_)) && self.work.waits()
     }
 
+    /// Does [`Self::send`] send nothing that writes?
+    pub fn reads(&self) -> bool {
+        matches!(self.stage, Stage::Read(_))
+    }
+
     /// It is inside MULTI, where nothing waits.
     pub fn wait_for_nothing(&mut self) {
         self.work.wait_for_nothing();
