@@ -6,7 +6,7 @@ mod support;
 use std::thread;
 
 use support::raw::encode;
-use support::{Dice, Frame, MARKER, Raw, Sidecar, Tap, Upstream, encrypt_everything};
+use support::{Dice, Frame, MARKER, Raw, Sidecar, Tap, Upstream, encrypt_everything, wait_until};
 
 /// Transactions per protocol.
 const STEPS: usize = 1500;
@@ -252,6 +252,23 @@ fn what_the_server_refuses_is_told_by_exec() {
         );
         client.run("DEL n h");
     }
+}
+
+/// A transaction that could not be sent is over, and its client goes on.
+#[test]
+fn an_outage_ends_a_transaction_only() {
+    let mut upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let mut client = sidecar.connect();
+    assert_eq!(client.run("MULTI"), Frame::ok());
+    client.run("INCR n");
+    upstream.stop();
+    let answer = client.run("EXEC");
+    assert!(answer.is_error("LOADING"), "{answer:?}");
+    assert!(client.run("GET n").is_error("LOADING"));
+    upstream.launch();
+    wait_until("the database is back", || client.run("DEL n") == Frame::Integer(0));
+    assert_eq!(exec(&mut client, &["INCR n"]), Frame::Array(vec![Frame::Integer(1)]));
 }
 
 /// One WATCH for all, one read for each value, MULTI, EXEC, and one write for each.

@@ -244,6 +244,34 @@ fn a_connection_that_is_cut_while_a_command_reads_is_replaced() {
     wait_until("nobody waits", || waiting(&upstream) == 0);
 }
 
+/// One worker's clients do not race each other, and who leaves in the queue holds nobody up.
+#[test]
+fn clients_of_one_worker_change_a_value_in_turn() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        encrypt_everything(settings);
+        settings.more.push_str("[server]\nworkers = 1\n");
+    });
+    let line = "INCR n\r\n".repeat(EACH);
+    let mut clients: Vec<Raw> = (0..2 * CLIENTS).map(|_| sidecar.connect()).collect();
+    for client in &mut clients {
+        client.send(line.as_bytes());
+    }
+    // Every other one leaves with most of its commands unanswered.
+    let mut number = 0;
+    clients.retain(|_| {
+        number += 1;
+        number % 2 == 0
+    });
+    let mut counted: Vec<i64> =
+        clients.iter_mut().flat_map(|client| (0..EACH).map(|_| client.read().integer()).collect::<Vec<_>>()).collect();
+    counted.sort_unstable();
+    counted.dedup();
+    assert_eq!(counted.len(), CLIENTS * EACH, "no number was given twice");
+    let info = String::from_utf8(clients[0].run("INFO waxseal").bytes()).unwrap();
+    assert!(info.contains("emulated_retries:0\r\n"), "{info}");
+}
+
 /// How many connections wait in the database for an element.
 fn waiting(upstream: &Upstream) -> usize {
     let info = String::from_utf8(upstream.raw().run("INFO clients").bytes()).unwrap();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::attach::{Attached, Wrote};
-use super::emulate::Course;
+use super::course::Course;
 use super::sink::Sink;
 use super::worker::Worker;
 use crate::policy::{Limiter, Refusal, Scratch};

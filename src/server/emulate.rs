@@ -4,20 +4,20 @@
 //! It has one place in the client's queue of replies. What the client sends behind it waits until it is
 //! done, so the order of a pipeline holds; what it sent before has its replies ahead on the same lane.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::arrivals::is_null;
 use super::attach::Need;
+use super::course::{Course, Step, What};
 use super::desk::{Desk, Hold};
-use super::rehearse::Transaction;
-use super::sink::{End, Sink};
+use super::sink::End;
+use super::turns::Ticket;
 use crate::policy::Admitted;
 use crate::resp::encode;
-use crate::transform::{Emulation, ReplyPlan, Turn};
+use crate::transform::Turn;
 use crate::upstream::{Class, Downstream, Failure, Frames, Lane};
 
 /// After so many lost races others are given way to first, each time for a random part of a longer while.
@@ -30,83 +30,6 @@ const LANES: u32 = 3;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 const CONTENDED: &str = "WAXSEAL CONTENDED others changed this value each time before the new one could be written. \
                          Nothing was written; try again, or spread the writes over more keys";
-
-/// What is under way: one emulated command, or a transaction with some of them.
-pub(super) struct Course {
-    pub what: What,
-    /// Its place among the client's replies.
-    pub seq: u64,
-    step: Rc<Step>,
-    owner: Rc<dyn Downstream>,
-    began: Instant,
-    lost: u32,
-    lost_lanes: u32,
-    /// It waits before it begins again.
-    not_before: Option<Instant>,
-}
-
-pub(super) enum What {
-    Command(Emulation),
-    Transaction(Transaction),
-}
-
-/// Where the replies to what was sent last arrive.
-struct Step {
-    sink: Rc<Sink>,
-    due: Cell<usize>,
-    replies: RefCell<Vec<Bytes>>,
-    failure: RefCell<Option<Failure>>,
-}
-
-impl Step {
-    fn new(sink: Rc<Sink>) -> Rc<Self> {
-        Rc::new(Self { sink, due: Cell::new(0), replies: RefCell::default(), failure: RefCell::default() })
-    }
-
-    /// So many replies will come.
-    fn expect(&self, due: usize) {
-        self.due.set(due);
-    }
-
-    /// All of them, if they are there.
-    fn take(&self) -> Option<Result<Vec<Bytes>, Failure>> {
-        if let Some(failure) = self.failure.borrow_mut().take() {
-            return Some(Err(failure));
-        }
-        (self.due.get() == 0).then(|| Ok(self.replies.take()))
-    }
-}
-
-impl Downstream for Step {
-    fn reply(&self, _: u64, plan: &ReplyPlan, frame: &[u8], _: bool) {
-        if !matches!(plan, ReplyPlan::Step) {
-            return self.sink.note_queueing(plan, frame);
-        }
-        self.replies.borrow_mut().push(Bytes::copy_from_slice(frame));
-        self.due.set(self.due.get().saturating_sub(1));
-        if self.due.get() == 0 {
-            self.sink.wake();
-        }
-    }
-
-    /// Only replies that nobody looks at come in pieces.
-    fn piece(&self, _: u64, _: &[u8], _: bool) {
-        self.sink.end(End::Order);
-        self.sink.wake();
-    }
-
-    fn failed(&self, _: u64, failure: &Failure) {
-        self.failure.borrow_mut().get_or_insert_with(|| match failure {
-            Failure::Unsent(why) => Failure::Unsent(why.clone()),
-            Failure::Unknown => Failure::Unknown,
-        });
-        self.sink.wake();
-    }
-
-    // A lane's messages and its end concern the client itself.
-    fn push(&self, _: &[u8]) {}
-    fn lost(&self) {}
-}
 
 impl Desk {
     /// Is this request one that takes several steps? Then its first is sent.
@@ -123,9 +46,24 @@ impl Desk {
         let owner: Rc<dyn Downstream> = step.clone();
         let seq = self.sink.inner().queue.next_seq();
         self.expect(1);
-        let began = Instant::now();
-        let mut course = Box::new(Course { what, seq, step, owner, began, lost: 0, lost_lanes: 0, not_before: None });
-        self.put(&mut course, lane);
+        let db = self.sink.inner().session.db;
+        let ticket = what.changes().and_then(|key| Ticket::take(&self.sink, db, key));
+        let queued = ticket.as_ref().is_some_and(|ticket| !ticket.is_called());
+        let mut course = Box::new(Course {
+            what,
+            seq,
+            step,
+            owner,
+            began: Instant::now(),
+            lost: 0,
+            lost_lanes: 0,
+            not_before: None,
+            ticket,
+            queued,
+        });
+        if !queued {
+            self.put(&mut course, lane);
+        }
         self.course = Some(course);
     }
 
@@ -146,6 +84,14 @@ impl Desk {
     /// Goes on with what is under way, as far as that is possible now. `true` if it is done.
     pub(super) fn advance_emulation(&mut self) -> bool {
         let Some(mut course) = self.course.take() else { return false };
+        if course.queued {
+            if course.ticket.as_ref().is_some_and(|ticket| !ticket.is_called()) {
+                self.course = Some(course);
+                return false;
+            }
+            course.queued = false;
+            return self.send_step(course);
+        }
         if let Some(at) = course.not_before {
             if Instant::now() < at {
                 // The alarm may have been for something else.
@@ -284,21 +230,6 @@ impl Desk {
         }
         self.sink.answer(course.seq, |out| out.extend_from_slice(&error));
         true
-    }
-}
-
-impl Course {
-    /// May the server keep it waiting with the next step?
-    fn waits(&self) -> bool {
-        matches!(&self.what, What::Command(emulation) if emulation.waits())
-    }
-
-    /// Is nothing that writes sent yet?
-    fn reads(&self) -> bool {
-        match &self.what {
-            What::Command(emulation) => emulation.reads(),
-            What::Transaction(transaction) => transaction.reads(),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod arrivals;
 mod attach;
 mod block;
 mod conn;
+mod course;
 mod desk;
 mod dispatch;
 mod emulate;
@@ -21,6 +22,7 @@ mod serve;
 mod sink;
 mod stored;
 mod tracking;
+mod turns;
 mod worker;
 
 pub use listen::{Address, Bound, ListenFault, bind};

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::attach::Need;
+use super::course::{Course, What};
 use super::desk::Desk;
-use super::emulate::{Course, What};
 use super::sink::Sink;
 use crate::client::Block;
 use crate::transform::{Control, Rehearsal, Rehearsed, ReplyPlan, Round};
@@ -14,7 +14,7 @@ use crate::upstream::{Class, Downstream, Lane};
 
 /// A block that is rehearsed.
 pub(super) struct Transaction {
-    rehearsal: Rehearsal,
+    pub rehearsal: Rehearsal,
     /// What is sent next.
     round: Option<Round>,
     /// It changes what the lane stands for.

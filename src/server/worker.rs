@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use super::sink::{End, Sink};
+use super::turns::Turns;
 use crate::client::{Registry, Secrets};
 use crate::crypto::{Cipher, Keyring};
 use crate::policy::{Policy, TokenBucket};
@@ -55,6 +56,7 @@ pub(super) struct Worker {
     pub shared: Arc<Shared>,
     pub transform: RefCell<Transform>,
     pub pool: Rc<Pool>,
+    pub turns: Turns,
     scratch: RefCell<Box<[u8]>>,
     sinks: RefCell<HashMap<u64, Weak<Sink>>>,
     draining: Cell<bool>,
@@ -75,6 +77,7 @@ impl Worker {
         Rc::new(Self {
             pool: Pool::new(shared.endpoint.clone(), budgets),
             transform: RefCell::new(transform),
+            turns: Turns::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             sinks: RefCell::default(),
             draining: Cell::new(false),

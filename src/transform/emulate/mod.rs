@@ -175,6 +175,11 @@ impl Emulation {
         matches!(self.stage, Stage::Read(_)) && self.work.waits()
     }
 
+    /// The first key of those that it changes, if it does.
+    pub fn changes(&self) -> Option<&Bytes> {
+        self.keys.first().filter(|_| self.writes)
+    }
+
     /// Does [`Self::send`] send nothing that writes?
     pub fn reads(&self) -> bool {
         matches!(self.stage, Stage::Read(_))

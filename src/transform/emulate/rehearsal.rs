@@ -96,6 +96,11 @@ impl Rehearsal {
         }
     }
 
+    /// The first key that an emulated command changes.
+    pub fn changes(&self) -> Option<&Bytes> {
+        self.queued.iter().find_map(|queued| queued.emulation.changes())
+    }
+
     /// Begins, or begins again: watches the keys and reads.
     pub fn begin(&mut self, transform: &Transform) -> Round {
         (self.stage, self.overlay, self.next, self.loads) = (Rehearsing::Watching, Overlay::default(), 0, false);
