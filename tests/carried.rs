@@ -184,6 +184,11 @@ fn what_it_costs() {
         ("ZUNION 2 z s WITHSCORES", 1),
         ("ZUNIONSTORE y 2 z s", 2),
         ("ZRANGESTORE y z 0 -1", 2),
+        ("ZRANGESTORE y z - + BYLEX", 2),
+        ("ZREMRANGEBYLEX y - +", 2),
+        ("ZREMRANGEBYLEX y - +", 1),
+        ("LCS t t3", 1),
+        ("BITOP XOR t4 t t3", 2),
         ("GEOSEARCHSTORE f g FROMLONLAT 15 37 BYRADIUS 500 km STOREDIST", 1),
     ] {
         upstream.raw().run("CONFIG RESETSTAT");

@@ -2,7 +2,8 @@
 
 mod support;
 
-use support::{Dice, Frame, MARKER, Sidecar, Tap, Upstream, compare, encrypt_everything};
+use support::newer::{REDIS_8_2, VALKEY_9_1};
+use support::{Dice, Frame, MARKER, Newer, Sidecar, Tap, Upstream, compare, encrypt_everything, run_alike};
 
 /// Commands per protocol and program.
 const STEPS: usize = 5000;
@@ -98,8 +99,123 @@ fn ranges_of_members_are_those_of_redis() {
         "ZLEXCOUNT string - +",
         "ZLEXCOUNT Z -",
         "SET string M",
+        "ZREMRANGEBYLEX Z B B",
+        "ZREMRANGEBYLEX y B B",
+        "ZREMRANGEBYLEX string - +",
+        "ZREMRANGEBYLEX none B B",
+        "ZREMRANGEBYLEX Z -",
+        "ZRANGESTORE Z Z B B BYLEX",
+        "ZRANGESTORE Z Z B B BYLEX LIMIT O O",
+        "ZRANGESTORE Z y B B REV BYLEX LIMIT O O",
+        "ZRANGESTORE Z string - + BYLEX",
+        "ZRANGESTORE string Z - + BYLEX",
+        "ZRANGESTORE Z none B B BYLEX",
+        "ZRANGESTORE Z Z B B BYLEX BYSCORE",
+        "ZRANGESTORE Z Z B B BYLEX WITHSCORES",
+        "ZRANGESTORE Z Z B B LIMIT BYLEX 1",
+        "ZADD Z 0 M 0 M 0 M 0 M",
     ];
     compare(&sidecar, &upstream, &program, STEPS, lexical);
+}
+
+/// K key, V text of few letters, C count.
+fn common(dice: &mut Dice, word: &str) -> Vec<u8> {
+    match word {
+        "K" => format!("k:{}", dice.roll(3)).into_bytes(),
+        "V" => {
+            let letters = dice.roll(40);
+            let text: String = (0..letters).map(|_| dice.pick(&["a", "b", "c"])).collect();
+            format!("{text}{}", dice.pick(&["", "", MARKER])).into_bytes()
+        }
+        "C" => dice.pick(&["0", "1", "2", "3", "-1", "x"]).into(),
+        word => word.as_bytes().to_vec(),
+    }
+}
+
+#[test]
+fn what_strings_have_in_common_is_what_redis_finds() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let program = [
+        "SET K V",
+        "SET K V",
+        "APPEND K V",
+        "DEL K",
+        "RPUSH list V",
+        "LCS K K",
+        "LCS K K",
+        "LCS K K LEN",
+        "LCS K K IDX",
+        "LCS K K IDX WITHMATCHLEN",
+        "LCS K K IDX MINMATCHLEN C WITHMATCHLEN",
+        "LCS K K minmatchlen C idx",
+        "LCS K K MINMATCHLEN C",
+        "LCS K K WITHMATCHLEN LEN",
+        "LCS K K LEN IDX",
+        "LCS K K MINMATCHLEN",
+        "LCS K K x",
+        "LCS K list x",
+        "LCS list K",
+        "LCS K",
+        "LCS none K",
+    ];
+    compare(&sidecar, &upstream, &program, STEPS, common);
+}
+
+#[test]
+fn what_would_keep_others_waiting_is_refused() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let mut client = sidecar.connect();
+    for (key, length) in [("k:1", 4096), ("k:2", 4096), ("k:3", 4097)] {
+        client.run(&format!("SETRANGE {key} {} x", length - 1));
+    }
+    assert_eq!(client.run("LCS k:1 k:2 LEN"), Frame::Integer(4096));
+    assert!(client.run("LCS k:1 k:3 LEN").is_error("WAXSEAL TOO_LARGE"));
+}
+
+/// K key, V text, N name of an operation.
+fn bits(dice: &mut Dice, word: &str) -> Vec<u8> {
+    match word {
+        "K" => format!("k:{}", dice.roll(4)).into_bytes(),
+        "V" => (0..dice.roll(20)).map(|_| u8::try_from(dice.roll(256)).expect("a byte")).collect(),
+        "N" => dice.pick(&["AND", "or", "XOR", "DIFF", "DIFF1", "andor", "ONE", "NOT", "x"]).into(),
+        word => word.as_bytes().to_vec(),
+    }
+}
+
+#[test]
+fn bits_of_several_keys_become_those_of_redis() {
+    let program = [
+        "SET K V",
+        "SET K V EX 100",
+        "DEL K",
+        "GET K",
+        "GET K",
+        "TTL K",
+        "RPUSH list V",
+        "DEL list",
+        "BITOP N K K K",
+        "BITOP N K K K",
+        "BITOP N K K K K",
+        "BITOP N K K none",
+        "BITOP N K none none",
+        "BITOP AND K K",
+        "BITOP XOR K K",
+        "BITOP NOT K K",
+        "BITOP NOT K K K",
+        "BITOP OR K K list",
+        "BITOP OR list K K",
+        "BITOP OR K",
+    ];
+    for binary in [REDIS_8_2, VALKEY_9_1] {
+        let (Some(bare), Some(server)) = (Newer::start(binary), Newer::start(binary)) else { continue };
+        let sidecar = server.sidecar(encrypt_everything);
+        run_alike(|| bare.raw(), || sidecar.connect(), &program, STEPS, bits, |_, reply| reply);
+    }
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    compare(&sidecar, &upstream, &program, STEPS, bits);
 }
 
 #[test]
@@ -140,7 +256,20 @@ fn a_rule_may_refuse_it() {
         settings.more = "[[encrypt]]\nid = 'all'\nkeys = ['*']\nemulate = false\n".into();
     });
     let mut client = sidecar.connect();
-    for line in ["LPOS l a", "ZRANGEBYLEX z - +", "ZRANGE z - + BYLEX", "ZLEXCOUNT z - +", "DIGEST s"] {
+    for line in [
+        "LPOS l a",
+        "ZRANGEBYLEX z - +",
+        "ZRANGE z - + BYLEX",
+        "ZLEXCOUNT z - +",
+        "ZREMRANGEBYLEX z - +",
+        "ZRANGESTORE z z - + BYLEX",
+        "DIGEST s",
+        "LCS s t",
+        "BITOP AND s t u",
+        "SET s v IFEQ w",
+        "DELEX s IFEQ w",
+        "DELIFEQ s w",
+    ] {
         assert!(client.run(line).is_error("WAXSEAL COMMAND_REFUSED"), "{line}");
     }
     assert_eq!(client.run("ZRANGE z 0 -1"), Frame::Array(vec![]));
@@ -174,4 +303,22 @@ fn keys_of_a_command_are_told_from_the_table() {
     assert_eq!(ours.run(&format!("COMMAND GETKEYS SET k {MARKER}")), Frame::Simple("QUEUED".into()));
     assert_eq!(ours.run("EXEC").items(), [Frame::Array(vec![Frame::bulk("k")])]);
     tap.assert_never_contains(MARKER);
+}
+
+#[test]
+fn one_of_several_rules_may_refuse_it_too() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.rules.clear();
+        settings.more =
+            "[[encrypt]]\nid = 'a'\nkeys = ['a:*']\n[[encrypt]]\nid = 'b'\nkeys = ['b:*']\nemulate = false\n".into();
+    });
+    let mut client = sidecar.connect();
+    client.run("MSET a:1 abc b:1 bcd open bc");
+    for line in ["LCS a:1 b:1", "LCS open b:1", "BITOP AND a:2 a:1 b:1", "BITOP AND b:2 a:1", "BITOP AND open a:1"] {
+        assert!(client.run(line).is_error("WAXSEAL COMMAND_REFUSED"), "{line}");
+    }
+    assert_eq!(client.run("LCS open a:1"), Frame::bulk("bc"));
+    assert_eq!(client.run("BITOP OR a:2 open a:1"), Frame::Integer(3));
+    assert_eq!(client.run("GET a:2"), Frame::bulk("ccc"));
 }

@@ -12,7 +12,7 @@ use support::{Dice, Frame, MARKER, Raw, Sidecar, Tap, Upstream, encrypt_everythi
 const STEPS: usize = 1500;
 
 /// One letter stands for a word: K a key of any type, N integer, F field, V text, E element or member, S seconds.
-const PROGRAM: [&str; 60] = [
+const PROGRAM: [&str; 64] = [
     "INCR K",
     "DECR K",
     "INCRBY K N",
@@ -21,6 +21,10 @@ const PROGRAM: [&str; 60] = [
     "SETRANGE K 3 V",
     "SETBIT K 7 1",
     "BITFIELD K INCRBY u8 0 200",
+    "BITOP OR K J K",
+    "LCS K J",
+    "SET K N IFEQ 1",
+    "ZREMRANGEBYLEX Z - +",
     "HINCRBY H F N",
     "HINCRBY H F 2",
     "HINCRBYFLOAT H F 0.5",

@@ -347,10 +347,16 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
     let keys = named(form, keys);
     let in_clear = keys.iter().all(|key| !key.is_protected());
     let of_one_scope = keys.iter().all(|key| key.scope() == keys[0].scope());
+    // What would come to lie in clear stays refused.
+    let arrives = |how: Method| match how.destination() {
+        None => true,
+        Some(Destination::First) => keys[0].is_protected(),
+        Some(Destination::Last) => keys.last().expect("a key").is_protected(),
+    };
     match (form.runs, spec.verdict) {
         (Runs::Never, _) => false,
         // None of the rules here says what to encrypt in JSON.
-        (Runs::InClear, _) | (Runs::Row, Verdict::Refuse(_) | Verdict::Document(_)) => in_clear,
+        (Runs::Row, Verdict::Refuse(_) | Verdict::Document(_)) => in_clear,
         (Runs::OneScope, _) => {
             // Nothing was there to be refused.
             let nothing = form.before == Kind::HyperLogLog && keys[0].0 == Class::Key && keys[1].is_protected();
@@ -359,22 +365,17 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
         (Runs::Row, Verdict::If { when, otherwise, .. }) => {
             let native = match when {
                 When::OneScope => of_one_scope,
+                When::Without(options) => {
+                    of_one_scope && !options.words.iter().any(|option| form.line.contains(option))
+                }
                 When::WideScope => of_one_scope && keys[0].0 != Class::Key,
                 // None of the rules here says so.
                 When::ListElements => false,
             };
-            // What would come to lie in clear stays refused.
-            let arrives = |how: Method| match how.destination() {
-                None => true,
-                Some(Destination::First) => keys[0].is_protected(),
-                Some(Destination::Last) => keys.last().expect("a key").is_protected(),
-            };
             in_clear || native || otherwise.is_some_and(arrives)
         }
-        (
-            Runs::Row,
-            Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Emulate(_) | Verdict::Tell,
-        ) => true,
+        (Runs::Row, Verdict::Emulate(how)) => in_clear || arrives(how),
+        (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Tell) => true,
     }
 }
 

@@ -172,7 +172,6 @@ fn what_is_told_of_a_stored_value_is_told_of_its_ciphertext() {
         "SORT session:l ALPHA",
         "SORT_RO session:l",
         "SORT session:l BY nosort",
-        "LCS open:n session:n",
     ] {
         let reply = client.run(line);
         assert!(reply.is_error("WAXSEAL COMMAND_REFUSED") || reply.is_error("WAXSEAL UNCLEAR"), "{line}: {reply:?}");

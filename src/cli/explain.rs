@@ -193,7 +193,8 @@ mod tests {
         assert_eq!(
             text,
             "key       s:1: encrypted, by rule s with scope key\n\
-             so        encrypts the value; decrypts the reply; options: EX PX EXAT PXAT KEEPTTL NX XX GET\n\
+             so        encrypts the value; decrypts the reply; options: EX PX EXAT PXAT KEEPTTL NX XX GET; \
+             with IFEQ, IFNE, IFDEQ, IFDNE: compared by Waxseal, done if it is still the same, on a server that has it\n\
              database  gets SET s:1 (encrypted, 53 bytes) EX 60\n\
              costs     1 command of the database, on a connection that clients share\n"
         );

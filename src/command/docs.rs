@@ -24,8 +24,8 @@ with the same `{tag}`, under `scope = \"rule\"` all keys of the rule.
 
 Where Redis orders members of equal score by the member (ZRANGE, ZRANK, ZPOPMIN and their like), the order
 of an encrypted sorted set is that of the ciphertexts: always the same, but another one. Options that would
-have the database compare members are refused: BYLEX with ZRANGESTORE, MATCH with SSCAN and ZSCAN (and
-with HSCAN where names of fields are encrypted).
+have the database compare members are refused: MATCH with SSCAN and ZSCAN (and with HSCAN where names of
+fields are encrypted).
 
 OBJECT ENCODING, MEMORY USAGE and the sizes in XINFO STREAM tell of what is stored, which is ciphertext.
 
@@ -149,9 +149,12 @@ pub fn on_rule(row: &Spec) -> String {
             let sealed = sealed(row, grammar);
             let sealed = if sealed.is_empty() { "passes".to_owned() } else { sealed };
             let asks = match when {
-                When::OneScope => "only between keys of one scope",
-                When::WideScope => "only under scope `tag` or `rule`, and between keys of one scope",
-                When::ListElements => "only if the rule's `deterministic` has `list-elements`",
+                When::OneScope => "only between keys of one scope".to_owned(),
+                When::Without(words) => {
+                    format!("only between keys of one scope and without {}", words.words.join(", "))
+                }
+                When::WideScope => "only under scope `tag` or `rule`, and between keys of one scope".to_owned(),
+                When::ListElements => "only if the rule's `deterministic` has `list-elements`".to_owned(),
             };
             match otherwise {
                 None => format!("{sealed}; {asks}, else refused: [{0}](#{0})", when.reason().code()),
@@ -174,7 +177,10 @@ fn emulated(method: Method) -> &'static str {
     match method {
         Method::Change(_) => "read, changed by Waxseal and written back if it is still the same",
         Method::Read(_) => "worked out by Waxseal on all that is stored, decrypted",
-        Method::Search(_) => "read, looked through by Waxseal and changed if it is still the same",
+        Method::Common => "read and worked out by Waxseal, up to 16777216 pairs of bytes",
+        Method::Bits => "read, worked out by Waxseal and stored under a destination under a rule",
+        Method::Conditional(_) => "compared by Waxseal, done if it is still the same, on a server that has it",
+        Method::Search(_) | Method::Cut => "read, looked through by Waxseal and changed if it is still the same",
         Method::Move(Move::Element { waits: true, .. }) => {
             "waits in the database, then sealed anew by Waxseal for a destination under a rule"
         }

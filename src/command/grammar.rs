@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::{Args, Reason};
+use super::Args;
 
 /// Which words may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Grammar {
     Pairs { from: u8 },
     /// SET: EX PX EXAT PXAT KEEPTTL NX XX GET.
     Set,
+    /// The same with one of IFEQ IFNE IFDEQ IFDNE in the place of NX XX.
+    SetIf,
     /// GETEX: EX PX EXAT PXAT PERSIST.
     GetEx,
     /// HRANDFIELD: a count, then WITHVALUES.
@@ -116,7 +118,7 @@ impl fmt::Display for GrammarError {
             Self::WrongArity => "wrong number of arguments",
             Self::NotAnInteger => "value is not an integer or out of range",
             Self::NotAnId => "Invalid stream ID specified as stream command argument",
-            Self::ComparesValue => Reason::ValueComparison.sentence(),
+            Self::ComparesValue => "the database would compare with ciphertext",
         })
     }
 }
@@ -139,7 +141,11 @@ impl Grammar {
             Self::GeoMembers => "NX XX CH",
             Self::StreamEntry => "NOMKSTREAM MAXLEN MINID LIMIT KEEPREF DELREF ACKED",
             Self::CountedPairs => "EX PX EXAT PXAT KEEPTTL NX XX",
-            Self::Options { .. } | Self::GeoSearch { .. } | Self::Mark { .. } | Self::NamedFields { .. } => "",
+            Self::SetIf
+            | Self::Options { .. }
+            | Self::GeoSearch { .. }
+            | Self::Mark { .. }
+            | Self::NamedFields { .. } => "",
         }
     }
 
@@ -155,6 +161,7 @@ impl Grammar {
             Self::AtMost(_) | Self::NoMoreThan(_) => Ok(Form::default()),
             Self::Pairs { from } => pairs(args, usize::from(from)),
             Self::Set => expiring(args, 3, Expiring::Set),
+            Self::SetIf => expiring(args, 3, Expiring::SetIf),
             Self::GetEx => expiring(args, 2, Expiring::GetEx),
             Self::RandomField => random(args, "WITHVALUES"),
             Self::HashScan => hash_scan(args),
@@ -186,6 +193,7 @@ fn pairs(args: Args<'_>, from: usize) -> Result<Form, GrammarError> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expiring {
     Set,
+    SetIf,
     GetEx,
 }
 
@@ -193,9 +201,9 @@ enum Expiring {
 /// option twice, so do we.
 fn expiring(args: Args<'_>, from: usize, command: Expiring) -> Result<Form, GrammarError> {
     const TIMES: [&str; 4] = ["EX", "PX", "EXAT", "PXAT"];
-    let set = command == Expiring::Set;
+    let set = command != Expiring::GetEx;
     let mut form = Form::default();
-    let (mut nx, mut xx) = (false, false);
+    let (mut nx, mut xx, mut compares) = (false, false, false);
     // At most one way to treat the TTL may be named: the index into TIMES, or KEEPTTL or PERSIST.
     let mut ttl: Option<usize> = None;
     let mut at = from;
@@ -209,14 +217,21 @@ fn expiring(args: Args<'_>, from: usize, command: Expiring) -> Result<Form, Gram
             means = Some(index);
         } else if args.is(at, if set { "KEEPTTL" } else { "PERSIST" }) {
             means = Some(TIMES.len());
-        } else if set && args.is(at, "NX") && !xx {
+        } else if set && args.is(at, "NX") && !xx && !compares {
             nx = true;
-        } else if set && args.is(at, "XX") && !nx {
+        } else if set && args.is(at, "XX") && !nx && !compares {
             xx = true;
         } else if set && args.is(at, "GET") {
             form.marked = true;
         } else if set && ["IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|word| args.is(at, word)) {
-            return Err(GrammarError::ComparesValue);
+            if command == Expiring::Set {
+                return Err(GrammarError::ComparesValue);
+            }
+            at += 1;
+            if nx || xx || compares || at >= args.len() {
+                return Err(GrammarError::Syntax);
+            }
+            compares = true;
         } else {
             return Err(GrammarError::Syntax);
         }
@@ -227,6 +242,10 @@ fn expiring(args: Args<'_>, from: usize, command: Expiring) -> Result<Form, Gram
             ttl = means;
         }
         at += 1;
+    }
+    if command == Expiring::SetIf && !compares {
+        // The word that had this grammar asked is the operand of a time.
+        return Err(GrammarError::NotAnInteger);
     }
     Ok(form)
 }

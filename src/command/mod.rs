@@ -29,6 +29,6 @@ pub use shape::Shape;
 pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};
 pub use table::{Group, find, groups, table};
 pub use treatment::{
-    Around, Change, Combine, Combining, Computed, Destination, Document, FieldNames, Lex, Method, Move, Reply, Search,
-    Source, Values, Verdict, Wanted, When, Words,
+    Around, Change, Combine, Combining, Computed, Conditional, Destination, Document, FieldNames, Lex, Method, Move,
+    Reply, Search, Source, Values, Verdict, Wanted, When, Words,
 };

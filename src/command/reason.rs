@@ -22,8 +22,6 @@ pub enum Reason {
     DumpedValue,
     /// Code on the server sees ciphertext and could store plaintext.
     Script,
-    /// An option that compares with the stored value: SET IFEQ.
-    ValueComparison,
     /// Looks into, or changes, how the server stores the value.
     ServerInternals,
     /// A whole command, values included, is an argument of another.
@@ -46,7 +44,6 @@ impl Reason {
         Self::NeedsWideScope,
         Self::DumpedValue,
         Self::Script,
-        Self::ValueComparison,
         Self::ServerInternals,
         Self::CarriesCommand,
         Self::UnclearKeys,
@@ -66,7 +63,6 @@ impl Reason {
             Self::NeedsWideScope => "needs-wide-scope",
             Self::DumpedValue => "dumped-value",
             Self::Script => "script",
-            Self::ValueComparison => "value-comparison",
             Self::ServerInternals => "server-internals",
             Self::CarriesCommand => "carries-command",
             Self::UnclearKeys => "unclear-keys",
@@ -95,9 +91,6 @@ impl Reason {
                 "a dumped value is in the server's own form, in which ciphertext would come to lie under another key, or plaintext under an encrypted one"
             }
             Self::Script => "a script runs in the database, where it sees ciphertext and may store plaintext",
-            Self::ValueComparison => {
-                "the database would compare with the value, and equal values have different ciphertexts"
-            }
             Self::ServerInternals => "it looks into how the database stores the value, which is ciphertext",
             Self::CarriesCommand => {
                 "the command given as an argument would reach the database with its values in clear"
@@ -139,9 +132,6 @@ impl Reason {
             }
             Self::Script => {
                 "send the commands themselves, in MULTI if they belong together, or exclude the key with `except`"
-            }
-            Self::ValueComparison => {
-                "use WATCH, GET and MULTI, or the options NX and XX, or exclude the key with `except`"
             }
             Self::ServerInternals => "use TYPE, OBJECT or MEMORY USAGE, or ask the database directly",
             Self::CarriesCommand => "ask with made-up keys and values that no rule matches",

@@ -255,6 +255,8 @@ impl Words {
 pub enum When {
     /// One derived key for all keys. Everything below asks this, too.
     OneScope,
+    /// And none of these options, by which the server would compare members.
+    Without(Words),
     /// A scope that several keys can share.
     WideScope,
     /// That equal list elements have equal ciphertexts.
@@ -267,6 +269,7 @@ impl When {
     pub const fn reason(self) -> Reason {
         match self {
             Self::OneScope => Reason::MovesBetweenKeys,
+            Self::Without(_) => Reason::ComputesOnValue,
             Self::WideScope => Reason::NeedsWideScope,
             Self::ListElements => Reason::LooksForElement,
         }
@@ -286,6 +289,25 @@ pub enum Method {
     Move(Move),
     /// Members of several keys are compared.
     Combine(Combine),
+    /// Members of a sorted set between two others are taken out of it: ZREMRANGEBYLEX.
+    Cut,
+    /// What two strings have in common: LCS.
+    Common,
+    /// Strings of bits become one: BITOP.
+    Bits,
+    /// A value is written or removed if the one that is there is, or is not, a certain one.
+    Conditional(Conditional),
+}
+
+/// What is done on a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conditional {
+    /// SET with IFEQ, IFNE, IFDEQ, IFDNE.
+    Set,
+    /// DELEX.
+    Delete,
+    /// DELIFEQ.
+    DeleteEqual,
 }
 
 /// What goes from one key to another.
@@ -366,7 +388,7 @@ impl Method {
         match self {
             Self::Change(change) => change.of_a_field(),
             Self::Read(computed) => computed.of_a_field(),
-            Self::Search(_) | Self::Move(_) | Self::Combine(_) => false,
+            _ => false,
         }
     }
 
@@ -374,10 +396,17 @@ impl Method {
     #[must_use]
     pub const fn destination(self) -> Option<Destination> {
         match self {
-            Self::Move(Move::Range | Move::Found(Around::Search))
+            Self::Bits
+            | Self::Move(Move::Range | Move::Found(Around::Search))
             | Self::Combine(Combine { wanted: Wanted::Stored, .. }) => Some(Destination::First),
             Self::Move(_) => Some(Destination::Last),
-            Self::Change(_) | Self::Search(_) | Self::Combine(_) | Self::Read(_) => None,
+            Self::Change(_)
+            | Self::Search(_)
+            | Self::Combine(_)
+            | Self::Read(_)
+            | Self::Cut
+            | Self::Common
+            | Self::Conditional(_) => None,
         }
     }
 }

@@ -167,12 +167,21 @@ impl Policy {
             }
         }
         let refused = |rule: &Rule, reason| Refusal::Command { command: spec.name, rule: rule.id.clone(), reason };
+        if spec.is_emulated()
+            && let Some(rule) = self.rules_of(&scratch.hits).find(|rule| rule.refuses_computing)
+        {
+            let field = request.args().get(2).filter(|_| spec.computes_on_a_field());
+            if field.is_none_or(|field| rule.seals_field(field)) {
+                return Err(refused(rule, Reason::ComputesOnValue));
+            }
+        }
         let mut method = None;
         match (spec.verdict, protected) {
             (Verdict::Refuse(reason), Some(rule)) => return Err(refused(rule, reason)),
             (Verdict::If { when, otherwise, .. }, Some(rule)) => {
                 let reason = match when {
                     _ if !self.share_a_scope(&request, &scratch.hits) => Some(Reason::MovesBetweenKeys),
+                    When::Without(words) => words.any(request.args()).then(|| when.reason()),
                     when => (!allows(rule, when)).then(|| when.reason()),
                 };
                 if let Some(reason) = reason {
@@ -183,11 +192,8 @@ impl Policy {
                     }
                 }
             }
-            (_, Some(rule)) if rule.refuses_computing && spec.is_emulated() => {
-                let field = request.args().get(2).filter(|_| spec.computes_on_a_field());
-                if field.is_none_or(|field| rule.seals_field(field)) {
-                    return Err(refused(rule, Reason::ComputesOnValue));
-                }
+            (Verdict::Emulate(how), Some(rule)) if !keeps_protection(how, &scratch.hits) => {
+                return Err(refused(rule, Reason::MovesBetweenKeys));
             }
             (Verdict::Emulate(how), Some(_)) => method = Some(how),
             (Verdict::Unless { words, instead, .. }, Some(_)) if words.any(request.args()) => {
@@ -265,7 +271,7 @@ fn keeps_protection(how: Method, hits: &[KeyHit]) -> bool {
 /// Is the rule such that a command which asks this of it can work?
 fn allows(rule: &Rule, when: When) -> bool {
     match when {
-        When::OneScope => true,
+        When::OneScope | When::Without(_) => true,
         When::WideScope => rule.scope != Scope::Key,
         When::ListElements => rule.deterministic.list_elements,
     }

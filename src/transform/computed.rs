@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Transform;
 use super::compute::Computing;
+use super::compute::sets::Scored;
 use super::open::{OpenFailure, Opened};
 use super::plan::{Owned, ReplyPlan};
 use crate::command::{Computed, Form, Source, Spec, check_arity};
@@ -78,7 +79,7 @@ impl Transform {
     }
 
     /// Members and scores, in turn (RESP2) or in pairs (RESP3).
-    fn scored_members(&mut self, owned: &Owned, walk: &mut Walker<'_>) -> Result<Vec<(f64, Vec<u8>)>, OpenFailure> {
+    fn scored_members(&mut self, owned: &Owned, walk: &mut Walker<'_>) -> Result<Vec<Scored>, OpenFailure> {
         let Some(Token::Array(count)) = walk.next() else { return Err(OpenFailure::Shape) };
         let in_pairs = matches!(walk.peek(), Some(Token::Array(2)));
         if !in_pairs && count % 2 != 0 {
@@ -93,7 +94,7 @@ impl Transform {
             let Some(Token::Bulk(score) | Token::Double(score)) = walk.next() else { return Err(OpenFailure::Shape) };
             let score = std::str::from_utf8(score).ok().and_then(|text| text.parse().ok());
             let member = self.open_value(&owned.member(), sealed)?;
-            members.push((score.ok_or(OpenFailure::Shape)?, member.to_vec()));
+            members.push((member.freeze(), score.ok_or(OpenFailure::Shape)?));
         }
         Ok(members)
     }

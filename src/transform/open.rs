@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::BytesMut;
 
 use super::commands::Question;
-use super::emulate::WRONG_TYPE;
+use super::emulate::{WRONG_TYPE, is_unknown_command, without_script};
 use super::plan::{Names, Owned, ReplyPlan};
 use super::shape::Where;
 use super::{Transform, info};
@@ -89,7 +89,7 @@ impl Transform {
             let error = walk.skip_value().ok_or(OpenFailure::Shape)?;
             match plan {
                 ReplyPlan::Raw => raw(error, out),
-                ReplyPlan::Swapped(_) => raw_of_swap(error, out),
+                ReplyPlan::Swapped { command, .. } => raw_of_swap(error, command, out),
                 _ => raw_of_sealed(error, out),
             }
             return Ok(());
@@ -110,7 +110,7 @@ impl Transform {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
-            ReplyPlan::Swapped(answer) => match walk.next() {
+            ReplyPlan::Swapped { answer, .. } => match walk.next() {
                 Some(Token::Integer(1)) => {
                     out.extend_from_slice(answer);
                     Ok(())
@@ -330,10 +330,13 @@ fn error_text(frame: &[u8]) -> Option<&[u8]> {
 
 /// The error of a script that was to run commands for one of the client's. To what the first of them has said it adds its
 /// name and line.
-pub(super) fn raw_of_swap(frame: &[u8], out: &mut BytesMut) {
-    match error_text(frame) {
-        Some(text) if text.windows(9).any(|part| part == b"WRONGTYPE") => encode::error(out, WRONG_TYPE),
-        _ => raw_of_sealed(frame, out),
+pub(super) fn raw_of_swap(frame: &[u8], command: &str, out: &mut BytesMut) {
+    let text = error_text(frame).unwrap_or_default();
+    match without_script(text) {
+        _ if text.windows(9).any(|part| part == b"WRONGTYPE") => encode::error(out, WRONG_TYPE),
+        words if words == text => raw_of_sealed(frame, out),
+        words if is_unknown_command(words) => encode::error(out, format!("ERR unknown command '{command}'")),
+        words => encode::error(out, words),
     }
 }
 

@@ -63,7 +63,7 @@ pub enum ReplyPlan {
     /// The reply is of no interest; the client gets these bytes.
     Replace(Bytes),
     /// SWAP has written what a command of a transaction was to: the client gets these bytes.
-    Swapped(Bytes),
+    Swapped { answer: Bytes, command: &'static str },
 }
 
 /// A [`Scope`] that outlives its request.
@@ -125,7 +125,7 @@ impl ReplyPlan {
             Self::Field(_, field) => field.len(),
             Self::Computed(_, field, computing) => field.as_ref().map_or(0, Bytes::len) + computing.weight(),
             Self::Document(plan) => plan.weight(),
-            Self::Replace(bytes) | Self::Swapped(bytes) | Self::Greeted(_, bytes) => bytes.len(),
+            Self::Replace(bytes) | Self::Swapped { answer: bytes, .. } | Self::Greeted(_, bytes) => bytes.len(),
             Self::Commands(question) => question.weight(),
             _ => 0,
         };

@@ -24,8 +24,6 @@ pub enum Runs {
     Row,
     /// Only between keys of one scope: what is sealed anew for the others is not of this kind.
     OneScope,
-    /// Only where no key is encrypted, although the row is wider: an option that compares.
-    InClear,
     /// Never beside a rule.
     Never,
 }
@@ -42,10 +40,6 @@ const fn form(before: Kind, line: &'static str) -> Form {
 
 const fn one_scope(before: Kind, line: &'static str) -> Form {
     Form { before, line, runs: Runs::OneScope }
-}
-
-const fn in_clear(before: Kind, line: &'static str) -> Form {
-    Form { before, line, runs: Runs::InClear }
 }
 
 const fn never(before: Kind, line: &'static str) -> Form {
@@ -96,9 +90,12 @@ pub const FORMS: &[Form] = &[
     form(Kind::String, "msetex 2 A vA B vB EX 100"),
     form(Kind::String, "msetex 2 A vA B vB XX KEEPTTL"),
     form(Kind::String, "lcs A B"),
+    form(Kind::String, "lcs A B IDX WITHMATCHLEN"),
     form(Kind::String, "bitop AND A B C"),
     form(Kind::String, "bitop XOR A B C"),
     form(Kind::String, "bitop NOT A B"),
+    form(Kind::String, "bitop DIFF A B C"),
+    form(Kind::String, "bitop ONE A B C"),
     form(HyperLogLog, "pfcount A B"),
     form(HyperLogLog, "pfmerge A B C"),
     one_scope(HyperLogLog, "rename A B"),
@@ -137,7 +134,8 @@ pub const FORMS: &[Form] = &[
     form(Geo, "zunionstore A 1 B"),
     form(SortedSet, "zrangestore A B 0 -1"),
     form(SortedSet, "zrangestore A B -inf +inf BYSCORE LIMIT 0 2"),
-    in_clear(SortedSet, "zrangestore A B - + BYLEX"),
+    form(SortedSet, "zrangestore A B - + BYLEX"),
+    form(SortedSet, "zrangestore A B + [a REV BYLEX LIMIT 0 1"),
     form(SortedSet, "zmpop 2 A B MIN"),
     form(SortedSet, "bzmpop 1 2 A B MAX COUNT 2"),
     form(SortedSet, "bzpopmin A B 1"),

@@ -17,7 +17,7 @@ pub mod upstash;
 pub mod upstream;
 
 pub use newer::Newer;
-pub use program::{Dice, compare, compare_settled};
+pub use program::{Dice, compare, compare_settled, run_alike};
 pub use raw::{Frame, Raw};
 pub use sidecar::{Sidecar, encrypt_everything};
 pub use tap::Tap;

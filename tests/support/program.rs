@@ -41,11 +41,25 @@ pub fn compare_settled(
 ) {
     let plain = Upstream::start();
     let tap = Tap::on(upstream);
+    run_alike(|| plain.raw(), || sidecar.connect(), program, steps, word, settle);
+    tap.assert_never_contains(MARKER);
+    upstream.assert_nothing_stored_contains(MARKER);
+}
+
+/// The same between any two servers.
+pub fn run_alike(
+    bare: impl Fn() -> Raw,
+    sealed: impl Fn() -> Raw,
+    program: &[&str],
+    steps: usize,
+    word: impl Fn(&mut Dice, &str) -> Vec<u8>,
+    settle: impl Fn(&str, Frame) -> Frame,
+) {
     let seed = std::env::var("WAXSEAL_DIFFERENTIAL_SEED").ok().and_then(|s| s.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| std::process::id().into());
     println!("WAXSEAL_DIFFERENTIAL_SEED={seed}");
     for proto in ["2", "3"] {
-        let (mut bare, mut sealed) = (plain.raw(), sidecar.connect());
+        let (mut bare, mut sealed) = (bare(), sealed());
         for client in [&mut bare, &mut sealed] {
             client.run(&format!("HELLO {proto}"));
             client.run("FLUSHALL");
@@ -63,6 +77,4 @@ pub fn compare_settled(
             assert_eq!(got, wanted, "seed {seed}, protocol {proto}, step {step}, the last of:\n{tail}");
         }
     }
-    tap.assert_never_contains(MARKER);
-    upstream.assert_nothing_stored_contains(MARKER);
 }

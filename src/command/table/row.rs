@@ -15,19 +15,18 @@ pub(super) use crate::command::Lane::{
     Blocking, BlockingIfOption, Exclusive, Local, Monitor, Never, Shared, Subscribe, Transaction, Wait,
 };
 pub(super) use crate::command::Reason::{
-    CarriesCommand, ComputesOnValue, DumpedValue, NotYetSealed, Script, ServerInternals, UnnamedKeys, ValueComparison,
+    CarriesCommand, ComputesOnValue, DumpedValue, NotYetSealed, Script, ServerInternals, UnnamedKeys,
 };
 pub(super) use crate::command::Values::{
     At, Elements, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart,
     Members, Message, PairsAtStart, SecondsFrom,
 };
 pub(super) use crate::command::{
-    Around, Change, Combining, Computed, Effect, FieldNames, Lex, Move, Reply, Search, Shape, Spec, Wanted, Word,
+    Around, Change, Combining, Computed, Conditional, Effect, FieldNames, Lex, Method, Move, Reply, Search, Shape,
+    Spec, Wanted, Word,
 };
 
-use crate::command::{
-    Access, Combine, Document, Flags, Grammar, Keys, Lane, Method, Reason, Values, Verdict, When, Words,
-};
+use crate::command::{Access, Combine, Document, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When, Words};
 
 pub(super) const R: u32 = Flags::READ;
 pub(super) const W: u32 = Flags::WRITE;
@@ -59,7 +58,12 @@ pub(super) const fn refuse(reason: Reason) -> Treatment {
 
 /// The value is read, opened, changed here and written back.
 pub(super) const fn emulate(change: Change) -> Treatment {
-    Treatment(Verdict::Emulate(Method::Change(change)), Values::None, Reply::Raw, FieldNames::None)
+    here(Method::Change(change))
+}
+
+/// Carried out here, always.
+pub(super) const fn here(how: Method) -> Treatment {
+    Treatment(Verdict::Emulate(how), Values::None, Reply::Raw, FieldNames::None)
 }
 
 /// The value is read and opened, and the reply worked out here.
@@ -112,6 +116,11 @@ pub(super) const fn optional(grammar: Grammar, marked: Shape, plain: Shape) -> T
 /// The same between keys that share a derived key; between others what moves is sealed anew here.
 pub(super) const fn carried(what: Move, treatment: Treatment) -> Treatment {
     only(When::OneScope, Some(Method::Move(what)), treatment)
+}
+
+/// ZRANGESTORE: also carried out here if one of these words stands at `from` or behind it.
+pub(super) const fn range_stored(from: usize, words: &'static [&'static str], treatment: Treatment) -> Treatment {
+    only(When::Without(Words { from, words }), Some(Method::Move(Move::Range)), treatment)
 }
 
 /// The same between keys that share a derived key; members of others are compared here.
@@ -267,6 +276,8 @@ pub(super) const RANGE: &[Word] = &[
     Word::marking("WITHSCORES"),
 ];
 
+/// SET: what has the value that is there compared.
+pub(super) const IF: &[&str] = &["IFEQ", "IFNE", "IFDEQ", "IFDNE"];
 /// HGETEX.
 pub(super) const TTL: &[Word] = &[
     Word::plain("EX", 1),

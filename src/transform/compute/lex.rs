@@ -3,10 +3,9 @@
 //! They mean something where all scores are equal. Where not, Redis walks a small set from one end until a
 //! member is within the range and goes on until one is not; so do we, whatever the size.
 
-use std::cmp::Ordering;
-
 use bytes::Bytes;
 
+use super::sets::{Scored, by_score};
 use super::{Answer, Complaint, NOT_AN_INTEGER, SYNTAX, number};
 use crate::command::{Args, Lex};
 
@@ -83,38 +82,42 @@ impl LexRange {
         if scores {
             return Err(SCORES);
         }
-        let bound = |at: usize| Bound::parse(args.get(at).unwrap_or_default());
-        let (min, max) = if reverse { (3, 2) } else { (2, 3) };
-        Ok(Self { min: bound(min)?, max: bound(max)?, reverse, offset, limit, counts: lex == Lex::Count })
+        let [one, other] = [2, 3].map(|at| args.get(at).unwrap_or_default());
+        Ok(Self { counts: lex == Lex::Count, ..Self::between(one, other, reverse, offset, limit)? })
+    }
+
+    /// From one bound to the other: the lesser first, or the greater if it is the reverse.
+    pub fn between(one: &[u8], other: &[u8], reverse: bool, offset: i64, limit: i64) -> Result<Self, Complaint> {
+        let (min, max) = if reverse { (other, one) } else { (one, other) };
+        Ok(Self { min: Bound::parse(min)?, max: Bound::parse(max)?, reverse, offset, limit, counts: false })
     }
 
     /// Of all members, each with its score.
-    pub fn answer(&self, members: Vec<(f64, Vec<u8>)>) -> Answer {
+    pub fn answer(&self, members: Vec<Scored>) -> Answer {
         let chosen = self.choose(members);
-        if self.counts { Answer::Int(super::length_of(chosen.len())) } else { Answer::Bulks(chosen) }
+        if self.counts {
+            Answer::Int(super::length_of(chosen.len()))
+        } else {
+            Answer::Bulks(chosen.into_iter().map(|(member, _)| member).collect())
+        }
     }
 
     /// The members of the range, in its order.
-    pub fn choose(&self, mut members: Vec<(f64, Vec<u8>)>) -> Vec<Vec<u8>> {
-        // The order in which Redis has them.
-        members.sort_unstable_by(|(score, member), (other_score, other)| {
-            // No score is NaN, and the two zeros are equal.
-            score.partial_cmp(other_score).unwrap_or(Ordering::Equal).then_with(|| member.cmp(other))
-        });
+    pub fn choose(&self, mut members: Vec<Scored>) -> Vec<Scored> {
+        members.sort_by(by_score);
         let outside = match (members.first(), members.last()) {
-            (Some((_, first)), Some((_, last))) => !self.reaches(last) || !self.is_reached(first),
+            (Some((first, _)), Some((last, _))) => !self.reaches(last) || !self.is_reached(first),
             _ => true,
         };
         if outside || self.is_empty() {
             return Vec::new();
         }
-        let mut members: Vec<Vec<u8>> = members.into_iter().map(|(_, member)| member).collect();
         if self.reverse {
             members.reverse();
         }
-        let begins = |member: &Vec<u8>| if self.reverse { self.is_reached(member) } else { self.reaches(member) };
-        let goes_on = |member: &Vec<u8>| if self.reverse { self.reaches(member) } else { self.is_reached(member) };
-        let mut rest = members.into_iter().skip_while(|member| !begins(member)).peekable();
+        let begins = |member: &[u8]| if self.reverse { self.is_reached(member) } else { self.reaches(member) };
+        let goes_on = |(member, _): &Scored| if self.reverse { self.reaches(member) } else { self.is_reached(member) };
+        let mut rest = members.into_iter().skip_while(|(member, _)| !begins(member)).peekable();
         if !rest.peek().is_some_and(goes_on) {
             return Vec::new();
         }

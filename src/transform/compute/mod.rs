@@ -6,7 +6,9 @@
 
 mod bitfield;
 mod bits;
+pub(super) mod bitwise;
 mod change;
+pub(super) mod common;
 mod float;
 pub(super) mod lex;
 pub(super) mod number;
@@ -15,7 +17,7 @@ mod reading;
 pub(super) mod score;
 pub(super) mod sets;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::command::{Args, Computed};
 use crate::resp::{Proto, encode};
@@ -25,6 +27,7 @@ use position::Position;
 use reading::Reading;
 
 pub(super) use change::Changing;
+pub(super) use reading::digest;
 
 /// Redis's own words for what is wrong with an argument or a value.
 pub(super) type Complaint = &'static str;
@@ -40,7 +43,7 @@ pub(super) const MAX_STRING: usize = 512 * 1024 * 1024;
 pub enum Answer {
     Int(i64),
     Bulk(Vec<u8>),
-    Bulks(Vec<Vec<u8>>),
+    Bulks(Vec<Bytes>),
     Null,
     /// LPOS with COUNT; BITFIELD: null where OVERFLOW FAIL held.
     Ints(Vec<Option<i64>>),

@@ -54,18 +54,10 @@ impl Combined {
 
     /// The members of one key, opened.
     fn members(&self, source: &Home, found: &Snapshot, transform: &mut Transform) -> Result<Vec<Scored>, String> {
-        let mut members = Vec::with_capacity(found.items().len());
         if found.kind() == "zset" {
-            for (stored, text) in found.pairs() {
-                let score = score::parse(text).ok_or_else(unexpected)?;
-                members.push((source.open_member(stored, transform)?, score));
-            }
-        } else {
-            for stored in found.items() {
-                members.push((source.open_member(stored, transform)?, 1.0));
-            }
+            return source.open_scored(found, transform);
         }
-        Ok(members)
+        found.items().map(|stored| Ok((source.open_member(stored, transform)?, 1.0))).collect()
     }
 
     fn answer(&self, members: &[Scored], options: &Options, proto: Proto) -> Bytes {
@@ -98,13 +90,7 @@ impl Combined {
         found: &[Snapshot],
         transform: &mut Transform,
     ) -> Result<Write, String> {
-        let mut guards = Vec::new();
-        for (at, (source, found)) in self.sources.iter().zip(found).enumerate() {
-            if self.sources[..at].iter().all(|before| before.key != source.key) {
-                guards.push(source.unchanged(found));
-            }
-        }
-        let mut write = Write::new(guards, integer(members.len()));
+        let mut write = Write::new(Home::all_unchanged(&self.sources, found), integer(members.len()));
         write.run([&b"DEL"[..], &destination.key].map(Bytes::copy_from_slice));
         let mut parts = Vec::with_capacity(members.len());
         for (member, score) in members {

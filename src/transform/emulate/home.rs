@@ -8,9 +8,12 @@ use bytes::Bytes;
 
 use super::snapshot::Snapshot;
 use super::swap::{Guard, Seen};
+use super::unexpected;
 use crate::crypto::{OVERHEAD, Place};
 use crate::policy::{Admitted, Refusal};
 use crate::transform::Transform;
+use crate::transform::compute::score;
+use crate::transform::compute::sets::Scored;
 use crate::transform::plan::Owned;
 
 pub(super) struct Home {
@@ -49,6 +52,17 @@ impl Home {
         }
     }
 
+    /// The same of several keys, of which one may come twice.
+    pub fn all_unchanged(homes: &[Self], found: &[Snapshot]) -> Vec<Guard> {
+        let mut guards = Vec::with_capacity(homes.len());
+        for (at, (home, found)) in homes.iter().zip(found).enumerate() {
+            if homes[..at].iter().all(|before| before.key != home.key) {
+                guards.push(home.unchanged(found));
+            }
+        }
+        guards
+    }
+
     /// Is this field's value sealed?
     pub fn seals(&self, field: &[u8]) -> bool {
         self.owned.as_ref().is_some_and(|owned| owned.seals(field))
@@ -61,6 +75,14 @@ impl Home {
     /// A string or an element of a list.
     pub fn open_value(&self, stored: &Bytes, transform: &mut Transform) -> Result<Bytes, String> {
         self.open(stored, transform, |owned| Some(owned.value(None)))
+    }
+
+    /// What each of these keys holds, which is a string or nothing.
+    pub fn open_strings(homes: &[Self], found: &[Snapshot], transform: &mut Transform) -> Result<Vec<Bytes>, String> {
+        let open = |(home, found): (&Self, &Snapshot)| {
+            found.items().next().map_or(Ok(Bytes::new()), |stored| home.open_value(stored, transform))
+        };
+        homes.iter().zip(found).map(open).collect()
     }
 
     pub fn seal_value(&self, value: &Bytes, transform: &mut Transform) -> Result<Bytes, String> {
@@ -80,6 +102,16 @@ impl Home {
     /// Of a set or a sorted set.
     pub fn open_member(&self, stored: &Bytes, transform: &mut Transform) -> Result<Bytes, String> {
         self.open(stored, transform, |owned| Some(owned.member()))
+    }
+
+    /// All members of a sorted set.
+    pub fn open_scored(&self, found: &Snapshot, transform: &mut Transform) -> Result<Vec<Scored>, String> {
+        found
+            .pairs()
+            .map(|(stored, text)| {
+                Ok((self.open_member(stored, transform)?, score::parse(text).ok_or_else(unexpected)?))
+            })
+            .collect()
     }
 
     pub fn seal_member(&self, member: &Bytes, transform: &mut Transform) -> Result<Bytes, String> {

@@ -52,6 +52,18 @@ pub enum Locking {
     Refused,
 }
 
+/// The error of a command that a script ran, as it is without the script.
+pub fn without_script(error: &[u8]) -> &[u8] {
+    const BEHIND: &[u8] = b" script: ";
+    error.windows(BEHIND.len()).position(|part| part == BEHIND).map_or(error, |at| &error[..at])
+}
+
+/// Is this what a script is told that ran a command which the server has not got?
+pub fn is_unknown_command(error: &[u8]) -> bool {
+    let error = error.to_ascii_lowercase();
+    error.starts_with(b"err unknown ") && error.ends_with(b" command called from script")
+}
+
 /// Is this the error of a server that does not?
 pub(super) fn refuses_locking(error: &[u8]) -> bool {
     NOT_LOCKING.iter().any(|words| error.windows(words.len()).any(|part| part == *words))
@@ -100,7 +112,7 @@ return all",
 /// tag): the nonce is random, so that no two values share them, and a large value is not sent twice.
 ///
 /// Beside Redis's commands there are words of its own: FIELD sets a field of a hash and keeps its time to live, TTL gives
-/// one key the time to live of another, FIELDS the fields of one hash those of another's; SCORES takes a sorted set away
+/// one key the time to live of another, IF runs a command that has to say that it did something, FIELDS the fields of one hash those of another's; SCORES takes a sorted set away
 /// and keeps its scores, SCORED gives them to members of other names. A server that has no times to live for fields says so, which is as good as none.
 pub(super) static SWAP: LazyLock<Script> = LazyLock::new(|| {
     Script::new([
@@ -148,6 +160,9 @@ local function run(...)
       e = redis.call('PTTL', a)
       if e >= 0 then redis.call('PEXPIRE', b, e) end
     end
+  elseif word == 'IF' then
+    local done = redis.call(select(2, ...))
+    return done and done ~= 0
   elseif word == 'SCORES' then
     local v = redis.call('ZRANGE', a, 0, -1, 'WITHSCORES')
     for i = 1, #v, 2 do scores[v[i]] = v[i + 1] end
@@ -174,7 +189,7 @@ end
 for _ = 1, tonumber(take()) do
   local from = at + 2
   at = from + tonumber(ARGV[from - 1]) - 1
-  run(unpack(ARGV, from, at))
+  if run(unpack(ARGV, from, at)) == false then return 0 end
 end
 return 1",
     ])

@@ -9,7 +9,11 @@
 //! What one command does is a [`Work`], in a file of its own family; how it is read and written is the same for
 //! all: a command of its choice or SNAPSHOT, then SWAP (`lua.rs`).
 
+mod bits;
 mod combine;
+mod common;
+mod conditional;
+mod cut;
 mod element;
 mod found;
 mod home;
@@ -39,6 +43,7 @@ use lua::refuses_locking;
 use swap::{Form, Write};
 
 pub use lua::Locking;
+pub(super) use lua::{is_unknown_command, without_script};
 pub use overlay::Overlay;
 pub use rehearsal::{Queued, Rehearsal, Rehearsed, Round};
 
@@ -49,6 +54,8 @@ pub struct Emulation {
     keys: Vec<Bytes>,
     /// Does it write at all?
     writes: bool,
+    /// All that it reads and changes is one value, of a key or a field.
+    one_value: bool,
     /// Of the request, in bytes.
     len: usize,
     work: Box<dyn Work>,
@@ -149,6 +156,10 @@ impl Transform {
             }
             Method::Move(Move::Member) => Box::new(member::Member::of(admitted, self)?),
             Method::Combine(what) => Box::new(combine::Combined::of(what, admitted, self)?),
+            Method::Common => Box::new(common::Lcs::of(admitted, self)?),
+            Method::Bits => Box::new(bits::Bits::of(admitted, self)?),
+            Method::Conditional(what) => Box::new(conditional::If::of(what, admitted, self)?),
+            Method::Cut => Box::new(cut::Cut::of(admitted, self)?),
             Method::Move(Move::Range) => Box::new(range::Range::of(admitted, self)?),
             Method::Move(Move::Found(around)) => Box::new(found::Found::of(around, admitted, self)?),
         };
@@ -158,6 +169,7 @@ impl Transform {
             command: spec.name,
             keys,
             writes,
+            one_value: matches!(method, Method::Change(_)),
             len,
             work,
             stage: Stage::Read(Read::Types(Vec::new())),
@@ -259,7 +271,7 @@ impl Emulation {
             }
             let mut told = BytesMut::new();
             match &self.stage {
-                Stage::Write(_) => super::open::raw_of_swap(frame, &mut told),
+                Stage::Write(_) => super::open::raw_of_swap(frame, self.command, &mut told),
                 Stage::Read(_) => super::open::raw_of_sealed(frame, &mut told),
             }
             return Progress::Told(told.freeze());

@@ -208,8 +208,11 @@ impl Overlay {
 }
 
 impl Emulation {
-    /// The key, and perhaps the field, of which it reads the value, if that is all.
+    /// The key, and perhaps the field, of the value that it reads and changes, if that is all.
     fn one_value(&self) -> Option<(&Bytes, Option<&Bytes>)> {
+        if !self.one_value {
+            return None;
+        }
         let Stage::Read(Read::Command(words)) = &self.stage else { return None };
         match &words[..] {
             [name, key] if &name[..] == b"GET" => Some((key, None)),

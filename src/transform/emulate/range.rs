@@ -1,4 +1,4 @@
-//! A range of a sorted set goes to another key: ZRANGESTORE, by rank or by score.
+//! A range of a sorted set goes to another key: ZRANGESTORE.
 //!
 //! Members of equal score are in the order of the members themselves, as in Redis; in that of the ciphertexts, which ZRANGE
 //! gives, the range would depend on the scope.
@@ -12,8 +12,9 @@ use super::{Context, Next, Read, WRONG_TYPE, Work, integer, unexpected};
 use crate::command::Args;
 use crate::policy::{Admitted, Refusal};
 use crate::transform::Transform;
+use crate::transform::compute::lex::LexRange;
 use crate::transform::compute::sets::{Scored, by_score};
-use crate::transform::compute::{NOT_AN_INTEGER, SYNTAX, number, score};
+use crate::transform::compute::{Complaint, NOT_AN_INTEGER, SYNTAX, number, score};
 
 const NO_BOUND: &str = "ERR min or max is not a float";
 const LIMIT_OF_RANKS: &str = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
@@ -35,6 +36,7 @@ struct Wanted {
 enum Bounds {
     Ranks(i64, i64),
     Scores { min: Bound, max: Bound },
+    Members(LexRange),
 }
 
 #[derive(Clone, Copy)]
@@ -46,9 +48,8 @@ struct Bound {
 
 impl Range {
     pub fn of(admitted: &Admitted<'_>, transform: &Transform) -> Result<Self, Refusal> {
-        let command = admitted.request().spec().map_or("", |spec| spec.name);
         let (to, from) = (Home::of(0, admitted, transform)?, Home::of(1, admitted, transform)?);
-        let wanted = Wanted::parse(admitted.request().args(), command)?;
+        let wanted = Wanted::parse(admitted.request().args()).map_err(|complaint| Refusal::Redis(complaint.into()))?;
         Ok(Self { to, from, wanted })
     }
 }
@@ -63,11 +64,7 @@ impl Work for Range {
         if !["none", "zset"].contains(&found.kind()) {
             return Err(WRONG_TYPE.into());
         }
-        let mut members: Vec<Scored> = Vec::with_capacity(found.items().len());
-        for (stored, text) in found.pairs() {
-            let score = score::parse(text).ok_or_else(unexpected)?;
-            members.push((self.from.open_member(stored, at.transform)?, score));
-        }
+        let mut members = self.from.open_scored(&found, at.transform)?;
         members.sort_by(by_score);
         let members = self.wanted.of(members);
         let mut parts = Vec::with_capacity(2 * members.len());
@@ -83,9 +80,8 @@ impl Work for Range {
 
 impl Wanted {
     /// `destination source min max`, then options; complaints in Redis's order.
-    fn parse(args: Args<'_>, command: &'static str) -> Result<Self, Refusal> {
-        let redis = |text: &str| Refusal::Redis(text.into());
-        let number_at = |at: usize| args.get(at).and_then(number::integer).ok_or_else(|| redis(NOT_AN_INTEGER));
+    fn parse(args: Args<'_>) -> Result<Self, Complaint> {
+        let number_at = |at: usize| args.get(at).and_then(number::integer).ok_or(NOT_AN_INTEGER);
         let (mut offset, mut limit, mut reverse, mut by) = (0, -1, false, None);
         let mut at = 5;
         while at < args.len() {
@@ -98,21 +94,24 @@ impl Wanted {
             } else if by.is_none() && (args.is(at, "BYSCORE") || args.is(at, "BYLEX")) {
                 by = Some(args.is(at, "BYSCORE"));
             } else {
-                return Err(redis(SYNTAX));
+                return Err(SYNTAX);
             }
             at += 1;
         }
         if limit != -1 && by.is_none() {
-            return Err(redis(LIMIT_OF_RANKS));
+            return Err(LIMIT_OF_RANKS);
         }
         let bounds = match by {
             None => Bounds::Ranks(number_at(3)?, number_at(4)?),
             Some(true) => {
                 let (min, max) = if reverse { (4, 3) } else { (3, 4) };
-                let bound = |at: usize| args.get(at).and_then(Bound::parse).ok_or_else(|| redis(NO_BOUND));
+                let bound = |at: usize| args.get(at).and_then(Bound::parse).ok_or(NO_BOUND);
                 Bounds::Scores { min: bound(min)?, max: bound(max)? }
             }
-            Some(false) => return Err(Refusal::ComparesValue { command }),
+            Some(false) => {
+                let [one, other] = [3, 4].map(|at| args.get(at).unwrap_or_default());
+                Bounds::Members(LexRange::between(one, other, reverse, offset, limit)?)
+            }
         };
         Ok(Self { bounds, reverse, offset, limit })
     }
@@ -138,6 +137,7 @@ impl Wanted {
                 let inside = |score: f64| min.is_below(score) && max.is_above(score);
                 members.into_iter().filter(|(_, score)| inside(*score)).skip(skipped).take(taken).collect()
             }
+            Bounds::Members(range) => range.choose(members),
         }
     }
 }

@@ -199,7 +199,7 @@ impl Rehearsal {
                             None => self.overlay.scramble(&emulation.keys),
                         }
                         let locking = transform.locking == Locking::Taken;
-                        write.in_block(&emulation.keys, locking, &mut self.loads)
+                        write.in_block(emulation.command, &emulation.keys, locking, &mut self.loads)
                     }
                 },
                 // Only what was written can be lost.
@@ -230,7 +230,7 @@ impl Rehearsal {
 
 impl Write {
     /// As a command of a transaction that watches what was read. `loaded`: the script was sent in full before.
-    fn in_block(&self, keys: &[Bytes], locking: bool, loaded: &mut bool) -> (Wire, ReplyPlan) {
+    fn in_block(&self, command: &'static str, keys: &[Bytes], locking: bool, loaded: &mut bool) -> (Wire, ReplyPlan) {
         let mut part = Wire::default();
         match &self.stored {
             Some(stored) if stored.field.is_none() => {
@@ -240,7 +240,7 @@ impl Write {
             _ => {
                 let in_full = !std::mem::replace(loaded, true);
                 self.call(keys, false, Form { in_full, locking }, part.buffer());
-                (part, ReplyPlan::Swapped(self.answer.clone()))
+                (part, ReplyPlan::Swapped { answer: self.answer.clone(), command })
             }
         }
     }

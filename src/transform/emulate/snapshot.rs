@@ -20,6 +20,10 @@ impl Snapshot {
         &self.kind
     }
 
+    pub fn is_string_or_none(&self) -> bool {
+        self.kind == "string" || self.kind == "none"
+    }
+
     /// By which SWAP tells whether it has changed.
     pub fn digest(&self) -> &Bytes {
         &self.digest
