@@ -12,7 +12,7 @@ use support::{Dice, Frame, MARKER, Raw, Sidecar, Tap, Upstream, encrypt_everythi
 const STEPS: usize = 1500;
 
 /// One letter stands for a word: K a key of any type, N integer, F field, V text, E element or member, S seconds.
-const PROGRAM: [&str; 64] = [
+const PROGRAM: [&str; 74] = [
     "INCR K",
     "DECR K",
     "INCRBY K N",
@@ -39,6 +39,16 @@ const PROGRAM: [&str; 64] = [
     "SUNION A B",
     "ZUNIONSTORE Z 2 Y Z",
     "RENAME K J",
+    "RENAME J K",
+    "LREM L -1 E",
+    "LPOP L",
+    "RPOP M",
+    "LSET L 0 V",
+    "SREM A E",
+    "SMOVE B A E",
+    "ZREM Z E",
+    "ZADD Z 2 E",
+    "RPUSH J E V",
     "RENAMENX H G",
     "COPY K J REPLACE",
     "SET K N",

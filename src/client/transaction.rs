@@ -3,7 +3,7 @@
 //! Invariant: the answers to MULTI and to what follows are given in order, each once: here, if the client waits for
 //! them before EXEC, else by the server.
 
-use crate::transform::{Emulation, Overlay, Queued, ReplyPlan, Wire};
+use crate::transform::{Emulation, Outlook, Queued, ReplyPlan, Wire};
 
 /// What one command takes beside its bytes and its plan: its places in the queues of replies.
 const PER_COMMAND: usize = 128;
@@ -18,7 +18,7 @@ pub struct Block {
     /// The commands that are emulated. Each has a plan that EXEC finds.
     pub emulated: Vec<Queued>,
     /// What the commands so far make of the keys; only looked at for those.
-    overlay: Overlay,
+    pub outlook: Outlook,
     plans_weight: usize,
     /// The commands that were queued, also after a refusal.
     pub count: usize,
@@ -46,7 +46,7 @@ impl Block {
     #[must_use]
     pub fn push_emulated(&mut self, mut emulation: Emulation) -> bool {
         emulation.wait_for_nothing();
-        let Some(known) = self.overlay.queue(self.wire.bytes(), &emulation) else { return false };
+        let Some(known) = self.outlook.queue(self.wire.bytes(), &emulation) else { return false };
         self.plans_weight += emulation.weight();
         self.emulated.push(Queued { emulation, nth: self.count, at: self.wire.len(), known });
         self.push(ReplyPlan::Step);
@@ -61,7 +61,8 @@ impl Block {
     /// EXEC will abort: what was kept is not needed. Every answer has been given.
     pub fn refuse(&mut self) {
         self.refused = true;
-        (self.wire, self.plans, self.emulated, self.plans_weight) = (Wire::default(), Vec::new(), Vec::new(), 0);
+        (self.wire, self.plans, self.plans_weight) = (Wire::default(), Vec::new(), 0);
+        (self.emulated, self.outlook) = (Vec::new(), Outlook::default());
     }
 
     /// About how many bytes it holds.

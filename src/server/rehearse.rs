@@ -40,7 +40,8 @@ impl Desk {
         let need = if block.exclusive { Need::Exclusive } else { Need::Pinned(Class::Transaction) };
         let selects = block.selects;
         self.sink.inner().rehearsed = block.weight();
-        let mut rehearsal = Rehearsal::new(block.wire, block.plans, block.emulated, watches);
+        let mut rehearsal =
+            Rehearsal::new(block.wire, block.plans, block.emulated, block.outlook.into_bases(), watches);
         let round = Some(rehearsal.begin(&self.worker.transform.borrow()));
         self.begin_course(What::Transaction(Transaction { rehearsal, round, selects, runs: false, need }), lane);
     }

@@ -33,7 +33,7 @@ use crate::policy::{Admitted, Policy, Refusal};
 use open::OpenFailure;
 
 use emulate::Locking;
-pub use emulate::{Emulation, Overlay, Queued, Rehearsal, Rehearsed, Round, Turn};
+pub use emulate::{Emulation, Outlook, Queued, Rehearsal, Rehearsed, Round, Turn};
 pub use info::Costs;
 pub use open::aborted;
 pub use plan::{Owned, ReplyPlan};

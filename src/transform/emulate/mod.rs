@@ -13,6 +13,7 @@ mod bits;
 mod combine;
 mod common;
 mod conditional;
+mod contents;
 mod cut;
 mod element;
 mod found;
@@ -20,6 +21,7 @@ mod home;
 mod list;
 mod lua;
 mod member;
+mod outlook;
 mod overlay;
 mod range;
 mod rehearsal;
@@ -44,7 +46,7 @@ use swap::{Form, Write};
 
 pub use lua::Locking;
 pub(super) use lua::{is_unknown_command, without_script};
-pub use overlay::Overlay;
+pub use outlook::Outlook;
 pub use rehearsal::{Queued, Rehearsal, Rehearsed, Round};
 
 /// One command that is being carried out.
@@ -56,6 +58,8 @@ pub struct Emulation {
     writes: bool,
     /// All that it reads and changes is one value, of a key or a field.
     one_value: bool,
+    /// Can it be told what it leaves of its keys?
+    followed: bool,
     /// Of the request, in bytes.
     len: usize,
     work: Box<dyn Work>,
@@ -170,6 +174,8 @@ impl Transform {
             keys,
             writes,
             one_value: matches!(method, Method::Change(_)),
+            // The others leave some of it to the database.
+            followed: !matches!(method, Method::Move(Move::Found(_)) | Method::Conditional(_)),
             len,
             work,
             stage: Stage::Read(Read::Types(Vec::new())),
@@ -243,6 +249,7 @@ impl Emulation {
     /// Takes the reply to what was sent last. Writes the client's reply to `out` when it is [`Turn::Done`].
     pub fn take(&mut self, frame: &[u8], transform: &mut Transform, proto: Proto, out: &mut BytesMut) -> Turn {
         transform.costs.steps.fetch_add(1, Ordering::Relaxed);
+        self.learn(frame, transform);
         match self.advance(frame, transform, proto) {
             Progress::Send => Turn::Send,
             Progress::Lost => {
@@ -254,6 +261,15 @@ impl Emulation {
                 out.extend_from_slice(&answer);
                 Turn::Done
             }
+        }
+    }
+
+    /// What the server's reply says of the server: it has carried out a script with our flag.
+    fn learn(&mut self, frame: &[u8], transform: &mut Transform) {
+        let is_error = matches!(Walker::new(frame).next(), Some(Token::Error(_) | Token::BlobError(_)));
+        if !is_error && self.is_script() && self.locking == Locking::Unknown {
+            self.locking = Locking::Taken;
+            transform.locking = Locking::Taken;
         }
     }
 
@@ -275,10 +291,6 @@ impl Emulation {
                 Stage::Read(_) => super::open::raw_of_sealed(frame, &mut told),
             }
             return Progress::Told(told.freeze());
-        }
-        if self.is_script() && self.locking == Locking::Unknown {
-            self.locking = Locking::Taken;
-            transform.locking = Locking::Taken;
         }
         let next = match &self.stage {
             Stage::Read(_) => self.work.take(frame, &mut Context { transform, proto }),

@@ -1,32 +1,31 @@
 //! What the keys of a transaction hold at one of its commands, as far as the commands before it decide that.
 //!
 //! Job: answer what an emulated command would read there, or say that the database must be asked, or that nobody can tell.
-//! In: the sealed commands of a transaction, in order, and what emulated ones among them read and will store.
-//! Must never: take for known what a command may leave as it was. Whatever is not listed in [`Overlay::note`] may do
-//! anything to its keys.
+//! In: the sealed commands of a transaction in order, what was read of the database before, and what emulated commands
+//! will store. Out: [`Answer`]s.
+//! Must never: take for known what a command may leave otherwise ([`Contents`] says which it follows).
+//!
+//! The same is foreseen, with less knowledge, when a command is queued: see [`Outlook`](super::Outlook).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use bytes::{Bytes, BytesMut};
 
-use super::swap::Stored;
-use super::{Emulation, Read, Stage};
-use crate::command::{Args, Flags, KeyPositions, Request, Spec};
-use crate::resp::{RequestLimits, RequestScanner, encode};
-use crate::transform::compute::number;
+use super::contents::Contents;
+use super::outlook::{Effect, commands};
+use super::snapshot::Snapshot;
+use super::swap::Write;
+use super::{Emulation, Read, Stage, WRONG_TYPE};
+use crate::resp::{Token, Walker, encode};
 
-/// As far as any value goes.
-const LIMITS: RequestLimits = RequestLimits::authenticated(usize::MAX);
 const NULL: &[u8] = b"$-1\r\n";
 
-/// In milliseconds. What lives for so long outlives the transaction.
-const SECOND: i64 = 1000;
-/// In seconds as in milliseconds Redis takes this for a time to live.
-const FAR: i64 = 1_000_000_000_000;
-
 #[derive(Default)]
-pub struct Overlay {
+pub(super) struct Overlay {
+    /// What keys hold before the transaction, of those that were read whole and not changed by it yet.
+    bases: HashMap<Bytes, Contents>,
+    /// Keys that were changed, or read.
     keys: HashMap<Bytes, Held>,
     /// Some command may have changed any key.
     anything: bool,
@@ -34,19 +33,14 @@ pub struct Overlay {
     looked_at: usize,
 }
 
-/// What is known of a key that was written or read.
+/// What is known of a key.
 enum Held {
     Unknown,
-    /// It was deleted.
-    Gone,
-    /// What GET would be answered with.
-    Value(Bytes),
-    Fields {
-        /// There are no others.
-        alone: bool,
-        /// What HGET would be answered with, if that is known.
-        replies: HashMap<Bytes, Option<Bytes>>,
-    },
+    Whole(Contents),
+    /// GET was answered with this error.
+    NoString(Bytes),
+    /// What HGET would be answered with, of these fields, if the key holds a hash. Not all of them are known.
+    Fields(HashMap<Bytes, Option<Bytes>>),
 }
 
 /// What a command that reads would be answered with.
@@ -60,156 +54,169 @@ pub(super) enum Answer {
 }
 
 impl Overlay {
-    /// Looks at what follows in `block`, up to byte `end`.
-    pub(super) fn look(&mut self, block: &[u8], end: usize) {
-        let (mut scanner, mut positions) = (RequestScanner::new(), KeyPositions::new());
-        while self.looked_at < end {
-            let rest = &block[self.looked_at..end];
-            let Ok(Some(len)) = scanner.scan(rest, &LIMITS) else {
-                self.anything = true;
-                return;
-            };
-            let raw = scanner.request(rest);
-            self.note(&Request::parse(raw.bytes, raw.args), &mut positions);
-            scanner.reset();
-            self.looked_at += len;
-        }
+    /// What the key holds before the transaction.
+    pub fn begin_with(&mut self, key: &Bytes, found: &Snapshot) {
+        self.bases.insert(key.clone(), Contents::of(found));
     }
 
-    /// Takes an emulated command that is queued here, whose values are not known yet. Is the answer to what it reads first?
-    /// `None`: nobody can tell what it would read.
-    pub fn queue(&mut self, block: &[u8], emulation: &Emulation) -> Option<bool> {
-        self.look(block, block.len());
-        let known = match self.answer(emulation) {
-            Answer::Unknown => return None,
-            Answer::Known(_) => true,
-            Answer::Ask | Answer::Checked(_) => false,
-        };
-        if emulation.one_value().is_some() {
-            self.replied(emulation, &Bytes::new());
-        } else if emulation.writes {
-            self.scramble(&emulation.keys);
+    /// Looks at what follows in `block`, up to byte `end`.
+    pub fn look(&mut self, block: &[u8], end: usize) {
+        let from = std::mem::replace(&mut self.looked_at, end);
+        commands(&block[from..end], |effect| match effect {
+            Effect::Anything => self.anything = true,
+            Effect::Unforeseen(keys) => keys.into_iter().for_each(|key| _ = self.keys.insert(key, Held::Unknown)),
+            Effect::Change(words) => _ = self.apply(words),
+            Effect::Hidden(key, field) => self.field(key, field, None),
+        });
+    }
+
+    /// `false`: the server answers with an error.
+    fn apply(&mut self, words: &[&[u8]]) -> bool {
+        let key = words.get(1).copied().unwrap_or_default();
+        let name = words.first().copied().unwrap_or_default().to_ascii_lowercase();
+        if matches!(&name[..], b"expire" | b"pexpire" | b"persist" | b"ttl" | b"fields") {
+            return true;
         }
-        Some(known)
+        if let Some(contents) = self.bases.remove(key) {
+            self.keys.insert(copy(key), Held::Whole(contents));
+        }
+        if let Some(Held::Whole(contents)) = self.keys.get_mut(key) {
+            if let Ok(carried) = contents.apply(words) {
+                return carried;
+            }
+            self.keys.insert(copy(key), Held::Unknown);
+            return true;
+        }
+        match &name[..] {
+            b"hset" | b"hmset" | b"field" => {
+                words[2..].chunks_exact(2).for_each(|pair| self.field(key, pair[0], Some(bulk(pair[1]))));
+                return true;
+            }
+            b"hdel" => {
+                words[2..].iter().for_each(|field| self.field(key, field, Some(Bytes::from_static(NULL))));
+                return true;
+            }
+            b"hsetnx" if words.len() == 4 => {
+                self.field(key, words[2], None);
+                return true;
+            }
+            _ => {}
+        }
+        self.keys.insert(copy(key), Contents::decided_by(words).map_or(Held::Unknown, Held::Whole));
+        true
     }
 
     /// What this emulated command would read now.
-    pub(super) fn answer(&self, emulation: &Emulation) -> Answer {
+    pub fn answer(&self, emulation: &Emulation) -> Answer {
         if self.anything {
             return Answer::Unknown;
         }
-        if emulation.keys.iter().all(|key| !self.keys.contains_key(key)) {
-            return Answer::Ask;
-        }
-        let Some((key, field)) = emulation.one_value() else { return Answer::Unknown };
-        let null = || Answer::Known(Bytes::from_static(NULL));
-        match (self.keys.get(key), field) {
-            (None, _) => Answer::Ask,
-            (Some(Held::Gone), _) => null(),
-            (Some(Held::Value(reply)), None) => Answer::Known(reply.clone()),
-            (Some(Held::Fields { alone, replies }), Some(field)) => match replies.get(field) {
-                Some(Some(reply)) if *alone => Answer::Known(reply.clone()),
+        let Stage::Read(read) = &emulation.stage else { return Answer::Unknown };
+        let answer = match read {
+            Read::Command(words) => self.answer_to(words),
+            Read::Snapshot(keys) => self.told(keys, keys.len()),
+            Read::First(keys) => self.told(keys, 1),
+            Read::Types(keys) => self.told(keys, 0),
+        };
+        let untouched = emulation.keys.iter().all(|key| !self.keys.contains_key(key));
+        if untouched && matches!(answer, Answer::Unknown) { Answer::Ask } else { answer }
+    }
+
+    fn answer_to(&self, words: &[Bytes]) -> Answer {
+        let [name, key, rest @ ..] = words else { return Answer::Unknown };
+        let base = self.bases.get(key);
+        let held = match (self.keys.get(key), base) {
+            (Some(Held::Whole(contents)), _) | (None, Some(contents)) => Ok(contents),
+            (Some(held), _) => Err(held),
+            (None, None) => return Answer::Ask,
+        };
+        let value = |value: Option<&Bytes>| Answer::Known(value.map_or(Bytes::from_static(NULL), |it| bulk(it)));
+        match (&name[..], rest, held) {
+            (b"GET", [], Err(Held::NoString(reply))) => Answer::Known(reply.clone()),
+            (b"GET", [], Ok(Contents::String(it))) => value(Some(it)),
+            (b"HGET", [field], Err(Held::Fields(replies))) => match replies.get(field) {
                 Some(Some(reply)) => Answer::Checked(reply.clone()),
                 Some(None) => Answer::Unknown,
-                None if *alone => null(),
                 None => Answer::Ask,
             },
-            // Both a string and a hash: which commands fail depends on which it is.
+            (b"HGET", [field], Ok(Contents::Hash(fields))) => value(fields.get(field)),
+            (b"LINDEX", [at], Ok(Contents::List(items))) => {
+                value(if &at[..] == b"0" { items.front() } else { items.back() })
+            }
+            (b"SISMEMBER", [member], Ok(Contents::Set(members))) => {
+                Answer::Known(super::integer(usize::from(members.contains(member))))
+            }
+            (b"SISMEMBER", [_], Ok(Contents::Nothing)) => Answer::Known(super::integer(0)),
+            (b"GET", [], Ok(Contents::Nothing)) => value(None),
+            (b"HGET" | b"LINDEX", [_], Ok(Contents::Nothing)) => value(None),
+            (b"GET" | b"HGET" | b"LINDEX" | b"SISMEMBER", _, Ok(_)) => {
+                let mut error = BytesMut::new();
+                encode::error(&mut error, WRONG_TYPE);
+                Answer::Known(error.freeze())
+            }
             _ => Answer::Unknown,
         }
     }
 
-    /// What this emulated command has read.
-    pub(super) fn replied(&mut self, emulation: &Emulation, reply: &Bytes) {
-        match emulation.one_value() {
-            Some((key, None)) => self.hold(key, reply.clone()),
-            Some((key, Some(field))) => self.field(key, field, Some(reply.clone())),
-            None => {}
+    /// As SNAPSHOT tells it.
+    fn told(&self, keys: &[Bytes], whole: usize) -> Answer {
+        let mut out = BytesMut::new();
+        encode::array_header(&mut out, keys.len());
+        for (number, key) in keys.iter().enumerate() {
+            let contents = match (self.keys.get(key), self.bases.get(key)) {
+                (Some(Held::Whole(contents)), _) | (None, Some(contents)) => contents,
+                _ => return Answer::Unknown,
+            };
+            contents.tell(number < whole, &mut out);
         }
+        Answer::Known(out.freeze())
     }
 
-    pub(super) fn stored(&mut self, stored: &Stored) {
-        let reply = bulk(&stored.sealed);
-        match &stored.field {
-            None => self.hold(&stored.key, reply),
-            Some(field) => self.field(&stored.key, field, Some(reply)),
-        }
-    }
-
-    /// Nobody knows what these hold now.
-    pub(super) fn scramble<'k>(&mut self, keys: impl IntoIterator<Item = &'k Bytes>) {
-        for key in keys {
-            self.keys.insert(key.clone(), Held::Unknown);
-        }
-    }
-
-    /// What a command that the database carries out leaves behind.
-    fn note(&mut self, request: &Request<'_>, positions: &mut KeyPositions) {
-        let args = request.args();
-        let Some(spec) = request.spec() else {
-            self.anything = true;
+    /// What an emulated command on one value has read.
+    pub fn replied(&mut self, emulation: &Emulation, reply: &Bytes) {
+        let Some((key, field)) = emulation.one_value().filter(|(key, _)| !self.bases.contains_key(*key)) else {
             return;
         };
-        if spec.name == "select" {
-            self.anything = true;
+        if let Some(field) = field {
+            return self.field(key, field, Some(reply.clone()));
         }
-        if !writes(spec) || self.decide(spec.name, args).is_some() {
-            return;
-        }
-        if spec.keys(args, positions).is_err() || positions.is_empty() {
-            self.anything = true;
-        }
-        for key in positions.iter() {
-            let name = Bytes::copy_from_slice(args.get(key.at).unwrap_or_default());
-            self.keys.insert(name, Held::Unknown);
-        }
+        let held = match Walker::new(reply).next() {
+            Some(Token::Bulk(value)) => Held::Whole(Contents::String(copy(value))),
+            Some(Token::Null) => Held::Whole(Contents::Nothing),
+            Some(Token::Error(_)) => Held::NoString(reply.clone()),
+            _ => Held::Unknown,
+        };
+        self.keys.insert(key.clone(), held);
     }
 
-    /// The commands of which that is certain, whatever is there before.
-    fn decide(&mut self, name: &str, args: Args<'_>) -> Option<()> {
-        let arg = |at: usize| args.get(at).unwrap_or_default();
-        let (key, count) = (arg(1), args.len());
-        match name {
-            "set" if keeps_its_word(args) => self.hold(key, bulk(arg(2))),
-            "setex" if count == 4 && is_later(arg(2), 1) => self.hold(key, bulk(arg(3))),
-            "psetex" if count == 4 && is_later(arg(2), SECOND) => self.hold(key, bulk(arg(3))),
-            "mset" if count % 2 == 1 => (1..count).step_by(2).for_each(|at| self.hold(arg(at), bulk(arg(at + 1)))),
-            "del" | "unlink" => args.from(1).for_each(|key| _ = self.keys.insert(copy(key), Held::Gone)),
-            "hset" | "hmset" if count.is_multiple_of(2) => {
-                (2..count).step_by(2).for_each(|at| self.field(key, arg(at), Some(bulk(arg(at + 1)))));
+    /// What an emulated command will write. SWAP ends at the first error.
+    pub fn wrote(&mut self, emulation: &Emulation, write: &Write) {
+        if !emulation.followed {
+            return emulation.keys.iter().for_each(|key| _ = self.keys.insert(key.clone(), Held::Unknown));
+        }
+        for words in write.commands() {
+            let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();
+            if !self.apply(&words) {
+                return;
             }
-            "hdel" => args.from(2).for_each(|field| self.field(key, field, Some(Bytes::from_static(NULL)))),
-            // By the database itself, so of a field that the rule leaves in clear.
-            "hincrby" | "hincrbyfloat" | "hsetnx" => self.field(key, arg(2), None),
-            "expire" if is_later(arg(2), 1) => {}
-            "pexpire" if is_later(arg(2), SECOND) => {}
-            "persist" => {}
-            _ => return None,
         }
-        Some(())
-    }
-
-    fn hold(&mut self, key: &[u8], reply: Bytes) {
-        self.keys.insert(copy(key), Held::Value(reply));
     }
 
     fn field(&mut self, key: &[u8], field: &[u8], reply: Option<Bytes>) {
-        let held = match self.keys.entry(copy(key)) {
-            Entry::Vacant(slot) => slot.insert(Held::Fields { alone: false, replies: HashMap::new() }),
-            Entry::Occupied(slot) => slot.into_mut(),
-        };
-        match held {
-            Held::Fields { replies, .. } => _ = replies.insert(copy(field), reply),
-            Held::Gone => *held = Held::Fields { alone: true, replies: HashMap::from([(copy(field), reply)]) },
-            // Of a string it fails, of a key that is not there it does not.
-            Held::Value(_) | Held::Unknown => *held = Held::Unknown,
+        match self.keys.entry(copy(key)) {
+            Entry::Vacant(slot) => _ = slot.insert(Held::Fields(HashMap::from([(copy(field), reply)]))),
+            Entry::Occupied(mut slot) => match slot.get_mut() {
+                Held::Fields(replies) => _ = replies.insert(copy(field), reply),
+                // Of a string it fails, of a key that is not there it does not.
+                held => *held = Held::Unknown,
+            },
         }
     }
 }
 
 impl Emulation {
     /// The key, and perhaps the field, of the value that it reads and changes, if that is all.
-    fn one_value(&self) -> Option<(&Bytes, Option<&Bytes>)> {
+    pub(super) fn one_value(&self) -> Option<(&Bytes, Option<&Bytes>)> {
         if !self.one_value {
             return None;
         }
@@ -220,31 +227,6 @@ impl Emulation {
             _ => None,
         }
     }
-}
-
-/// Does SET store its value whatever is there? Not with NX or XX, nor with GET, which fails of a list; and a time that is over
-/// deletes it.
-fn keeps_its_word(args: Args<'_>) -> bool {
-    let mut at = 3;
-    while at < args.len() {
-        let time = args.get(at + 1).unwrap_or_default();
-        if (args.is(at, "EX") && is_later(time, 1)) || (args.is(at, "PX") && is_later(time, SECOND)) {
-            at += 1;
-        } else if !args.is(at, "KEEPTTL") {
-            return false;
-        }
-        at += 1;
-    }
-    args.len() >= 3
-}
-
-/// A time to live that Redis takes, and of so many units at least.
-fn is_later(time: &[u8], least: i64) -> bool {
-    number::integer(time).is_some_and(|time| (least..=FAR).contains(&time))
-}
-
-fn writes(spec: &Spec) -> bool {
-    spec.flags.has(Flags::WRITE) || (spec.flags.has(Flags::SCRIPT) && !spec.name.ends_with("_ro"))
 }
 
 fn bulk(value: &[u8]) -> Bytes {

@@ -13,8 +13,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::lua::Locking;
 use super::overlay::{Answer, Overlay};
-use super::swap::{Form, Write};
-use super::{Emulation, Progress, Stage};
+use super::snapshot::Snapshot;
+use super::swap::{Form, Write, snapshot};
+use super::{Emulation, Progress, Stage, unexpected};
 use crate::policy::Refusal;
 use crate::resp::{Proto, Token, Walker, encode};
 use crate::transform::open::aborted;
@@ -57,6 +58,8 @@ pub struct Rehearsal {
     block: Wire,
     plans: Vec<ReplyPlan>,
     queued: Vec<Queued>,
+    /// Keys that are read whole, as later commands work on what earlier ones make of them.
+    bases: Vec<Bytes>,
     /// The client watches keys, too: null may be meant for it.
     watches: bool,
     stage: Rehearsing,
@@ -80,11 +83,12 @@ enum Rehearsing {
 
 impl Rehearsal {
     /// `block` ends with EXEC; `watches`: so does the client.
-    pub fn new(block: Wire, plans: Vec<ReplyPlan>, queued: Vec<Queued>, watches: bool) -> Self {
+    pub fn new(block: Wire, plans: Vec<ReplyPlan>, queued: Vec<Queued>, bases: Vec<Bytes>, watches: bool) -> Self {
         Self {
             block,
             plans,
             queued,
+            bases,
             watches,
             stage: Rehearsing::Watching,
             overlay: Overlay::default(),
@@ -114,6 +118,11 @@ impl Rehearsal {
         keys.insert(0, b"WATCH");
         encode::command(round.wire.buffer(), &keys);
         let mut loads = true;
+        if !self.bases.is_empty() {
+            let form = Form { in_full: std::mem::take(&mut loads), locking: transform.locking == Locking::Taken };
+            snapshot(&self.bases, self.bases.len(), form, round.wire.buffer());
+            round.plans.push(ReplyPlan::Step);
+        }
         for (number, Queued { emulation, known, .. }) in self.queued.iter_mut().enumerate() {
             emulation.locking = transform.locking;
             emulation.start_over();
@@ -145,9 +154,14 @@ impl Rehearsal {
             Rehearsing::Watching => {
                 let watched = replies.next().unwrap_or_default();
                 if &watched[..] != b"+OK\r\n" {
-                    let mut out = BytesMut::new();
-                    aborted(&watched, &mut out);
-                    return Rehearsed::Aborted(out.freeze());
+                    return Rehearsed::Aborted(because_of(&watched));
+                }
+                if !self.bases.is_empty() {
+                    let reply = replies.next().unwrap_or_default();
+                    let Some(found) = Snapshot::parse(&reply, self.bases.len()) else {
+                        return Rehearsed::Aborted(because_of(&reply));
+                    };
+                    self.bases.iter().zip(&found).for_each(|(key, found)| self.overlay.begin_with(key, found));
                 }
                 self.stage = Rehearsing::Reading;
             }
@@ -181,6 +195,7 @@ impl Rehearsal {
                     }
                 }
                 (Answer::Ask, Some(found)) => {
+                    emulation.learn(&found, transform);
                     self.overlay.replied(emulation, &found);
                     found
                 }
@@ -194,10 +209,7 @@ impl Rehearsal {
                 Progress::Send => match &emulation.stage {
                     Stage::Read(_) => continue,
                     Stage::Write(write) => {
-                        match &write.stored {
-                            Some(stored) => self.overlay.stored(stored),
-                            None => self.overlay.scramble(&emulation.keys),
-                        }
+                        self.overlay.wrote(emulation, write);
                         let locking = transform.locking == Locking::Taken;
                         write.in_block(emulation.command, &emulation.keys, locking, &mut self.loads)
                     }
@@ -249,7 +261,15 @@ impl Write {
 fn refused(emulation: &Emulation) -> Bytes {
     let mut reason = BytesMut::new();
     encode::error(&mut reason, Refusal::InTransaction { command: emulation.command }.to_string());
+    because_of(&reason)
+}
+
+/// EXEC's error; `reason` is one.
+fn because_of(reason: &[u8]) -> Bytes {
     let mut out = BytesMut::new();
-    aborted(&reason, &mut out);
+    match reason.first() {
+        Some(b'-') => aborted(reason, &mut out),
+        _ => encode::error(&mut out, unexpected()),
+    }
     out.freeze()
 }

@@ -118,6 +118,10 @@ impl Write {
         }
     }
 
+    pub(super) fn commands(&self) -> &[Vec<Bytes>] {
+        &self.commands
+    }
+
     /// Of how many words the call consists, about.
     pub(super) fn len(&self) -> usize {
         self.commands.iter().map(|words| words.len() + 1).sum()
