@@ -123,7 +123,7 @@ fn common(dice: &mut Dice, word: &str) -> Vec<u8> {
     match word {
         "K" => format!("k:{}", dice.roll(3)).into_bytes(),
         "V" => {
-            let letters = dice.roll(40);
+            let letters = dice.roll(150);
             let text: String = (0..letters).map(|_| dice.pick(&["a", "b", "c"])).collect();
             format!("{text}{}", dice.pick(&["", "", MARKER])).into_bytes()
         }
@@ -163,15 +163,21 @@ fn what_strings_have_in_common_is_what_redis_finds() {
 }
 
 #[test]
-fn what_would_keep_others_waiting_is_refused() {
+fn the_longest_strings_that_redis_compares_are_compared() {
     let upstream = Upstream::start();
     let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
-    let mut client = sidecar.connect();
-    for (key, length) in [("k:1", 4096), ("k:2", 4096), ("k:3", 4097)] {
-        client.run(&format!("SETRANGE {key} {} x", length - 1));
+    for (client, server) in [(sidecar.connect(), "sidecar"), (Upstream::start().raw(), "bare")] {
+        let mut client = client;
+        for (key, length) in [("k:1", 11_584), ("k:2", 11_585)] {
+            client.run(&format!("SETRANGE {key} {} x", length - 1));
+        }
+        let began = std::time::Instant::now();
+        assert_eq!(client.run("LCS k:1 k:1 LEN"), Frame::Integer(11_584));
+        println!("{server}: {:?}", began.elapsed());
+        let reply = client.run("LCS k:1 k:2 LEN");
+        let words = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len";
+        assert_eq!(reply, Frame::Error(words.into()), "{server}");
     }
-    assert_eq!(client.run("LCS k:1 k:2 LEN"), Frame::Integer(4096));
-    assert!(client.run("LCS k:1 k:3 LEN").is_error("WAXSEAL TOO_LARGE"));
 }
 
 /// K key, V text, N name of an operation.

@@ -177,7 +177,7 @@ fn emulated(method: Method) -> &'static str {
     match method {
         Method::Change(_) => "read, changed by Waxseal and written back if it is still the same",
         Method::Read(_) => "worked out by Waxseal on all that is stored, decrypted",
-        Method::Common => "read and worked out by Waxseal, up to 16777216 pairs of bytes",
+        Method::Common => "read and worked out by Waxseal",
         Method::Bits => "read, worked out by Waxseal and stored under a destination under a rule",
         Method::Conditional(_) => "compared by Waxseal, done if it is still the same, on a server that has it",
         Method::Search(_) | Method::Cut => "read, looked through by Waxseal and changed if it is still the same",

@@ -99,8 +99,6 @@ pub enum Refusal {
     TooLarge,
     /// Too many values or members in one command.
     TooManyValues,
-    /// LCS of values that are too long.
-    TooMuchToCompare,
 }
 
 impl Refusal {
@@ -214,10 +212,6 @@ impl fmt::Display for Refusal {
             Self::Mode { command, why } => write!(f, "WAXSEAL UNSUPPORTED {} {why}", upper(command)),
             Self::TooManyValues => f.write_str(
                 "WAXSEAL TOO_LARGE one command may have at most 1048576 arguments, or values in a JSON document, where values are encrypted. Split it",
-            ),
-            Self::TooMuchToCompare => f.write_str(
-                "WAXSEAL TOO_LARGE LCS of encrypted values compares at most 16777216 pairs of bytes: the one's length times the other's. \
-                 Read them and compare in the application",
             ),
             Self::TooLarge => f.write_str(
                 "WAXSEAL TOO_LARGE the value fits the limit only without encryption, which adds 48 bytes. Store a smaller value",

@@ -105,7 +105,7 @@ impl Work for Lcs {
         let options = self.options.as_ref().map_err(|complaint| (*complaint).to_owned())?;
         let strings = Home::open_strings(&self.strings, &found, at.transform)?;
         let [first, second] = strings.as_slice() else { return Err(unexpected()) };
-        let common = longest(first, second).ok_or_else(|| Refusal::TooMuchToCompare.to_string())?;
+        let common = longest(first, second)?;
         Ok(Next::Answer(options.answer(first, &common, at.proto)))
     }
 }
