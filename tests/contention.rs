@@ -339,3 +339,54 @@ fn an_element_outlives_who_waited_for_it() {
         assert_eq!([left, taken].concat(), [Frame::bulk(round.to_string())]);
     }
 }
+
+#[test]
+fn bits_that_many_set_are_all_there() {
+    for cut in [false, true] {
+        let house = House::new();
+        let done = house.crowd(cut, |n, client| {
+            let mut answered = Vec::new();
+            for step in 0..EACH / 2 {
+                let bit = n * EACH + step;
+                let own = client.run(&format!("SETBIT own:{n} {bit} 1"));
+                if client.run(&format!("BITOP OR all all own:{n}")).and(own).is_some() {
+                    answered.push(bit);
+                }
+                client.run(&format!("DEL own:{n}"));
+            }
+            answered
+        });
+        let answered: Vec<usize> = done.concat();
+        for bit in &answered {
+            assert_eq!(house.read(&format!("GETBIT all {bit}")), Frame::Integer(1), "{bit}");
+        }
+        assert_sum("BITOP", house.read("BITCOUNT all").integer(), answered.len(), CLIENTS * EACH / 2 - answered.len());
+    }
+}
+
+#[test]
+fn members_that_are_cut_out_while_others_come_are_counted_once() {
+    const ALL: usize = CLIENTS / 2 * EACH;
+    let house = House::new();
+    let done = house.crowd(false, |n, client| {
+        let mut removed = 0;
+        for step in 0..EACH {
+            if n < CLIENTS / 2 {
+                // Scores are equal, as ranges by member want it.
+                let reply =
+                    client.run(&format!("ZADD z 0 {}{MARKER}-{n}-{step}", if step % 2 == 0 { "a" } else { "b" }));
+                assert_eq!(reply, Some(Frame::Integer(1)));
+            } else {
+                let range = if step % 2 == 0 { "[a [b" } else { "(b +" };
+                removed += client.run(&format!("ZREMRANGEBYLEX z {range}")).expect("an answer").integer();
+            }
+        }
+        removed
+    });
+    let removed = usize::try_from(done.iter().sum::<i64>()).unwrap();
+    let left = usize::try_from(house.read("ZCARD z").integer()).unwrap();
+    println!("{removed} removed, {left} left");
+    assert_eq!(removed + left, ALL);
+    assert!(removed > 0, "nothing was seen");
+    house.upstream.assert_nothing_stored_contains(MARKER);
+}
