@@ -182,8 +182,7 @@ fn some_fields_of_hashes_and_streams() {
 
 #[test]
 fn names_of_fields_sealed() {
-    let hashes: Vec<&str> = HASHES.iter().copied().filter(|line| !line.contains("MATCH")).collect();
-    run_with("deterministic = [\"field-names\"]", "hash", &hashes);
+    run_with("deterministic = [\"field-names\"]", "hash", HASHES);
     run_with("deterministic = [\"field-names\"]", "hash", COMPUTED_FIELDS);
     run_with("deterministic = [\"field-names\"]", "stream", STREAMS);
 }

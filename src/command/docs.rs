@@ -6,8 +6,8 @@
 use std::fmt::Write;
 
 use super::{
-    Document, FieldNames, Grammar, Keys, Lane, Method, Move, Reason, Reply, Spec, Values, Verdict, Wanted, When,
-    groups, table,
+    Computed, Document, FieldNames, Grammar, Keys, Lane, Method, Move, Reason, Reply, Spec, Values, Verdict, Wanted,
+    When, groups, table,
 };
 
 const INTRODUCTION: &str = "\
@@ -23,9 +23,9 @@ Keys of one scope are keys that share a derived key: always a key with itself; u
 with the same `{tag}`, under `scope = \"rule\"` all keys of the rule.
 
 Where Redis orders members of equal score by the member (ZRANGE, ZRANK, ZPOPMIN and their like), the order
-of an encrypted sorted set is that of the ciphertexts: always the same, but another one. Options that would
-have the database compare members are refused: MATCH with SSCAN and ZSCAN (and with HSCAN where names of
-fields are encrypted).
+of an encrypted sorted set is that of the ciphertexts: always the same, but another one. MATCH with SSCAN
+and ZSCAN (and with HSCAN where names of fields are encrypted) is looked at by Waxseal; the database gets
+no pattern.
 
 OBJECT ENCODING, MEMORY USAGE and the sizes in XINFO STREAM tell of what is stored, which is ciphertext.
 
@@ -176,6 +176,7 @@ pub fn on_rule(row: &Spec) -> String {
 fn emulated(method: Method) -> &'static str {
     match method {
         Method::Change(_) => "read, changed by Waxseal and written back if it is still the same",
+        Method::Read(Computed::Matching(_)) => "what matches is picked by Waxseal, decrypted",
         Method::Read(_) => "worked out by Waxseal on all that is stored, decrypted",
         Method::Common => "read and worked out by Waxseal",
         Method::Bits => "read, worked out by Waxseal and stored under a destination under a rule",

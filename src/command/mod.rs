@@ -30,5 +30,5 @@ pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};
 pub use table::{Group, find, groups, table};
 pub use treatment::{
     Around, Change, Combine, Combining, Computed, Conditional, Destination, Document, FieldNames, Lex, Method, Move,
-    Reply, Search, Source, Values, Verdict, Wanted, When, Words,
+    Reply, Scanned, Search, Source, Values, Verdict, Wanted, When, Words,
 };

@@ -123,6 +123,17 @@ pub enum Computed {
     Position,
     /// ZRANGEBYLEX and its like.
     Lex(Lex),
+    /// SSCAN, ZSCAN and HSCAN with MATCH.
+    Matching(Scanned),
+}
+
+/// What one step of a scan gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scanned {
+    Members,
+    MembersAndScores,
+    /// Of a hash; with NOVALUES the names alone.
+    Fields,
 }
 
 /// Which command orders members by their bytes.
@@ -149,6 +160,8 @@ pub enum Source {
     Elements,
     /// All members of a sorted set, with their scores.
     Members,
+    /// What the command itself gives without MATCH.
+    Scan,
 }
 
 impl Computed {
@@ -158,6 +171,7 @@ impl Computed {
             Self::FieldLength => Source::Field,
             Self::Position => Source::Elements,
             Self::Lex(_) => Source::Members,
+            Self::Matching(_) => Source::Scan,
             _ => Source::Value,
         }
     }

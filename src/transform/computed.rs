@@ -6,11 +6,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Transform;
-use super::compute::Computing;
 use super::compute::sets::Scored;
+use super::compute::{Computing, Matching};
 use super::open::{OpenFailure, Opened};
 use super::plan::{Owned, ReplyPlan};
-use crate::command::{Computed, Form, Source, Spec, check_arity};
+use crate::command::{Computed, Form, Scanned, Source, Spec, check_arity};
 use crate::policy::{Admitted, Refusal};
 use crate::resp::{Proto, Token, Walker, encode};
 
@@ -34,6 +34,11 @@ impl Transform {
             Source::Value => encode::command(out, &[b"GET", &key]),
             Source::Elements => encode::command(out, &[b"LRANGE", &key, b"0", b"-1"]),
             Source::Members => encode::command(out, &[b"ZRANGE", &key, b"0", b"-1", b"WITHSCORES"]),
+            Source::Scan => {
+                let asked = Matching::asked(args);
+                encode::array_header(out, asked.len());
+                asked.iter().filter_map(|at| args.get(*at)).for_each(|word| encode::bulk(out, word));
+            }
             Source::Field => {
                 field = args.get(2).map(Bytes::copy_from_slice);
                 encode::array_header(out, 3);
@@ -73,8 +78,62 @@ impl Transform {
                 position.answer(&elements)
             }
             Computing::Members(range) => range.answer(self.scored_members(owned, walk)?),
+            Computing::Scan(matching) => return self.matching(owned, matching, walk, proto, out),
         };
         answer.write(proto, out);
+        Ok(())
+    }
+
+    /// A cursor, and what matches.
+    fn matching(
+        &mut self,
+        owned: &Owned,
+        matching: &Matching,
+        walk: &mut Walker<'_>,
+        proto: Proto,
+        out: &mut BytesMut,
+    ) -> Opened {
+        let (Some(Token::Array(2)), Some(Token::Bulk(cursor)), Some(Token::Array(count))) =
+            (walk.next(), walk.next(), walk.next())
+        else {
+            return Err(OpenFailure::Shape);
+        };
+        let size = if matching.what == Scanned::Members || matching.only_names { 1 } else { 2 };
+        if count % size != 0 {
+            return Err(OpenFailure::Shape);
+        }
+        let (mut found, mut items) = (0, BytesMut::new());
+        for _ in 0..count / size {
+            let Some(Token::Bulk(sealed)) = walk.next() else { return Err(OpenFailure::Shape) };
+            let name = match matching.what {
+                Scanned::Fields if !owned.field_names => Bytes::copy_from_slice(sealed),
+                Scanned::Fields => self.open_value(&owned.field_name(), sealed)?.freeze(),
+                Scanned::Members | Scanned::MembersAndScores => self.open_value(&owned.member(), sealed)?.freeze(),
+            };
+            let beside = if size == 2 { walk.next() } else { None };
+            let matches = matching.matches(&name);
+            if matches {
+                found += size;
+                encode::bulk(&mut items, &name);
+            }
+            match beside {
+                None if size == 1 => {}
+                Some(Token::Bulk(value)) if matching.what == Scanned::Fields && owned.seals(&name) => {
+                    let value = self.open_value(&owned.value(Some(&name)), value)?;
+                    if matches {
+                        encode::bulk(&mut items, &value);
+                    }
+                }
+                Some(Token::Bulk(value)) if matches => encode::bulk(&mut items, value),
+                Some(Token::Double(score)) if matches => encode::double(&mut items, score, proto),
+                Some(Token::Bulk(_) | Token::Double(_)) => {}
+                _ => return Err(OpenFailure::Shape),
+            }
+        }
+        encode::array_header(out, 2);
+        encode::bulk(out, cursor);
+        encode::array_header(out, found);
+        out.extend_from_slice(&items);
         Ok(())
     }
 

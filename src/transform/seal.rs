@@ -7,7 +7,8 @@ use super::place::{PlaceOf, What, place_of};
 use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire, info};
 use crate::command::{
-    Args, FieldNames, Form, Grammar, GrammarError, Method, Reply, Shape, Spec, Values, Verdict, check_arity,
+    Args, Computed, FieldNames, Form, Grammar, GrammarError, Method, Reply, Scanned, Shape, Spec, Values, Verdict,
+    check_arity,
 };
 use crate::crypto::{OVERHEAD, Place, SealError};
 use crate::policy::rules::Rule;
@@ -86,7 +87,10 @@ impl Transform {
                 }
                 let form = understand(spec, *grammar, request.args())?;
                 if form.compares && seals_names {
-                    return Err(Refusal::ComparesValue { command: spec.name });
+                    if self.refuses_computing(admitted) {
+                        return Err(Refusal::ComparesValue { command: spec.name });
+                    }
+                    return self.ask(spec, Computed::Matching(Scanned::Fields), admitted, out);
                 }
                 let plan = self.reply_plan(spec, &form, admitted)?;
                 self.write_sealed(spec, &form, admitted, out)?;
@@ -104,6 +108,11 @@ impl Transform {
         let rule = admitted.hits().first().and_then(|hit| self.policy.rules.rules().get(hit.rule?));
         let field = admitted.request().args().get(2);
         spec.computes_on_a_field() && rule.zip(field).is_some_and(|(rule, field)| !rule.seals_field(field))
+    }
+
+    fn refuses_computing(&self, admitted: &Admitted<'_>) -> bool {
+        let rule = admitted.hits().first().and_then(|hit| self.policy.rules.rules().get(hit.rule?));
+        rule.is_some_and(|rule| rule.refuses_computing)
     }
 
     /// Does the rule of the request's first key have names of hash fields sealed?

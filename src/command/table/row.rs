@@ -22,8 +22,8 @@ pub(super) use crate::command::Values::{
     Members, Message, PairsAtStart, SecondsFrom,
 };
 pub(super) use crate::command::{
-    Around, Change, Combining, Computed, Conditional, Effect, FieldNames, Lex, Method, Move, Reply, Search, Shape,
-    Spec, Wanted, Word,
+    Around, Change, Combining, Computed, Conditional, Effect, FieldNames, Lex, Method, Move, Reply, Scanned, Search,
+    Shape, Spec, Wanted, Word,
 };
 
 use crate::command::{Access, Combine, Document, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When, Words};
@@ -278,6 +278,8 @@ pub(super) const RANGE: &[Word] = &[
 
 /// SET: what has the value that is there compared.
 pub(super) const IF: &[&str] = &["IFEQ", "IFNE", "IFDEQ", "IFDNE"];
+/// SSCAN and ZSCAN: compares what the server has as ciphertext.
+pub(super) const MATCH: &[&str] = &["MATCH"];
 /// HGETEX.
 pub(super) const TTL: &[Word] = &[
     Word::plain("EX", 1),

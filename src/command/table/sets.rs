@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("spop",        -2, W | FAST, Shared, key(Update),                                                 shaped(AtMost(3), Shape::OneOrEach(&Shape::Member))),
     row("srandmember", -2, R,        Shared, key(Read),                                                   shaped(AtMost(3), Shape::OneOrEach(&Shape::Member))),
     row("srem",        -3, W | FAST, Shared, key(Update),                                                 seal(Fixed, Members { from: 2, to: 0 })),
-    row("sscan",       -3, R,        Shared, key(Read),                                                   shaped(Options { from: 3, words: SCAN }, Shape::Tuple(&[Shape::Raw, MEMBERS]))),
+    row("sscan",       -3, R,        Shared, key(Read),                                                   unless(3, MATCH, read(Computed::Matching(Scanned::Members)), shaped(Options { from: 3, words: SCAN }, Shape::Tuple(&[Shape::Raw, MEMBERS])))),
     row("sunion",      -2, R,        Shared, keys_to(-1, Read),                                           of_sets(Combining::Union, Wanted::Members)),
     row("sunioncard",  -3, R,        Shared, Counted { count_at: 1, access: Read },                       of_sets(Combining::Union, Wanted::Count)),
     row("sunionstore", -3, W,        Shared, DestinationAndSources { destination: 1, access: Overwrite }, of_sets(Combining::Union, Wanted::Stored)),

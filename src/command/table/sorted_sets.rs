@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("zrevrangebylex",   -4, R,                           Shared,   key(Read),                               computed(Computed::Lex(Lex::Reverse))),
     row("zrevrangebyscore", -4, R,                           Shared,   key(Read),                               optional(Options { from: 4, words: SCORES }, SCORED, MEMBERS)),
     row("zrevrank",         -3, R | FAST,                    Shared,   key(Read),                               seal(Options { from: 3, words: RANK }, Members { from: 2, to: 2 })),
-    row("zscan",            -3, R,                           Shared,   key(Read),                               shaped(Options { from: 3, words: SCAN }, Shape::Tuple(&[Shape::Raw, SCORED]))),
+    row("zscan",            -3, R,                           Shared,   key(Read),                               unless(3, MATCH, read(Computed::Matching(Scanned::MembersAndScores)), shaped(Options { from: 3, words: SCAN }, Shape::Tuple(&[Shape::Raw, SCORED])))),
     row("zscore",           3,  R | FAST,                    Shared,   key(Read),                               seal(Fixed, Members { from: 2, to: 2 })),
     row("zunion",           -3, R,                           Shared,   Counted { count_at: 1, access: Read },   of_sorted_sets(Combining::Union, Wanted::Members)),
     row("zunionstore",      -4, W,                           Shared,   DestinationAndCounted,                   of_sorted_sets(Combining::Union, Wanted::Stored)),

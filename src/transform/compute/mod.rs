@@ -11,6 +11,7 @@ mod change;
 pub(super) mod common;
 mod float;
 pub(super) mod lex;
+mod matching;
 pub(super) mod number;
 mod position;
 mod reading;
@@ -23,6 +24,7 @@ use crate::command::{Args, Computed};
 use crate::resp::{Proto, encode};
 
 use lex::LexRange;
+pub use matching::Matching;
 use position::Position;
 use reading::Reading;
 
@@ -78,6 +80,7 @@ pub enum Computing {
     Value(Reading),
     Elements(Position),
     Members(LexRange),
+    Scan(Matching),
 }
 
 impl Computing {
@@ -85,6 +88,7 @@ impl Computing {
         Ok(match what {
             Computed::Position => Self::Elements(Position::parse(args)?),
             Computed::Lex(lex) => Self::Members(LexRange::parse(lex, args)?),
+            Computed::Matching(what) => Self::Scan(Matching::parse(what, args)?),
             what => Self::Value(Reading::parse(what, args)?),
         })
     }
@@ -95,6 +99,7 @@ impl Computing {
             Self::Value(_) => 0,
             Self::Elements(position) => position.weight(),
             Self::Members(range) => range.weight(),
+            Self::Scan(matching) => matching.weight(),
         }
     }
 }

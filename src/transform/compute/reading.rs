@@ -57,7 +57,7 @@ impl Reading {
             Computed::BitFields => Self::BitFields(BitFields::parse(args, true)?),
             Computed::Digest => Self::Digest,
             // Of more than one value.
-            Computed::Position | Computed::Lex(_) => return Err(SYNTAX),
+            Computed::Position | Computed::Lex(_) | Computed::Matching(_) => return Err(SYNTAX),
         })
     }
 
