@@ -163,7 +163,7 @@ fn one_of_many_wins() {
 }
 
 #[test]
-fn what_it_costs_and_where_it_does_not_run() {
+fn what_it_costs() {
     let Some(server) = Newer::start(VALKEY_9_1) else { return };
     let sidecar = server.sidecar(encrypt_everything);
     let (mut client, mut raw) = (sidecar.connect(), server.raw());

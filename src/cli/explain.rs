@@ -211,6 +211,17 @@ mod tests {
         assert!(!text.contains("hello"), "{text}");
     }
 
+    /// What is read may be read again.
+    #[test]
+    fn the_first_step_of_what_takes_several_writes_nothing() {
+        for line in ["DELEX s:1", "DELEX s:1 IFEQ x", "DELIFEQ s:1 x", "SET s:1 v IFNE x", "BITOP ONE s:1 s:2 s:3"] {
+            let (text, runs) = explained(line);
+            let first = text.lines().find(|line| line.starts_with("database")).unwrap();
+            assert!(runs && first.contains("EVAL"), "{first}");
+            assert!(["DEL", "SET", "BITOP"].iter().all(|word| !first.contains(&format!("gets {word}"))), "{first}");
+        }
+    }
+
     #[test]
     fn what_takes_steps_says_what_it_costs() {
         let (text, runs) = explained("INCR s:n");

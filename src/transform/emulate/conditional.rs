@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::home::Home;
 use super::snapshot::Snapshot;
-use super::swap::Write;
+use super::swap::{Guard, Write};
 use super::{Context, Next, Read, WRONG_TYPE, Work, integer, ok, unexpected};
 use crate::command::{Args, Conditional, Grammar};
 use crate::policy::{Admitted, Refusal};
@@ -91,6 +91,16 @@ impl If {
         }
     }
 
+    /// Whatever is there.
+    fn delete(&self, found: &Snapshot) -> Write {
+        let is_there = found.kind() != "none";
+        let guard = (!is_there).then(|| Guard::None(self.home.key.clone()));
+        let mut write = Write::new(guard.into_iter().collect(), integer(i64::from(is_there)));
+        let says_so = is_there.then(|| Bytes::from_static(b"IF"));
+        write.run(says_so.into_iter().chain(self.words.iter().cloned()));
+        write
+    }
+
     fn answer(&self, holds: bool, old: Option<&Bytes>, proto: Proto) -> Bytes {
         let mut out = BytesMut::new();
         match (self.gets, old) {
@@ -139,17 +149,14 @@ impl Condition {
 
 impl Work for If {
     fn begin(&mut self) -> Read {
-        match self.condition {
-            None => Read::Command(self.words.clone()),
-            Some(_) => Read::Snapshot(vec![self.home.key.clone()]),
-        }
+        let key = vec![self.home.key.clone()];
+        // Not the command itself: what is read may be read twice, and before a transaction.
+        if self.condition.is_some() { Read::Snapshot(key) } else { Read::Types(key) }
     }
 
     fn take(&mut self, reply: &[u8], at: &mut Context<'_>) -> Result<Next, String> {
-        let Some((place, condition)) = &self.condition else {
-            return Ok(Next::Answer(Bytes::copy_from_slice(reply)));
-        };
         let found = Snapshot::parse(reply, 1).ok_or_else(unexpected)?.remove(0);
+        let Some((place, condition)) = &self.condition else { return Ok(Next::Write(self.delete(&found))) };
         let stored = found.items().next().filter(|_| found.kind() == "string");
         let old = match stored {
             Some(stored) => Some(self.home.open_value(stored, at.transform)?),
