@@ -273,7 +273,6 @@ fn refused_commands_never_reach_the_database() {
         &[b"SORT", b"open:l", b"STORE", b"session:l"],
         &[b"EVAL", b"return redis.call('SET', KEYS[1], ARGV[1])", b"1", b"session:e", &marked],
         &[b"EVAL", b"return redis.call('SET', KEYS[1], ARGV[1])", b"01", b"session:e", &marked],
-        &[b"SET", b"session:r", &marked, b"IFEQ", &marked],
         &[b"SET", b"session:r", &marked, b"SOMETHING", b"NEW"],
         &[b"NOSUCHCOMMAND", b"session:r", &marked],
         &[b"SYNC"],
