@@ -233,6 +233,13 @@ fn on_ciphertext() {
     assert!(client.run("PTTL seen:a").integer() > 0);
     let value = format!("{MARKER} of a script");
     for script in [
+        "return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')",
+        "return redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[1], 'BYSCORE')",
+        "return redis.call('SSCAN', KEYS[1], ARGV[1], 'COUNT', 5)[2]",
+    ] {
+        assert_eq!(eval(&mut client, script, &["seen:none"], &["0"]), Frame::Array(vec![]), "{script}");
+    }
+    for script in [
         "redis.call('SET', KEYS[1], ARGV[1])",
         "redis.call('APPEND', KEYS[1], ARGV[1])",
         "redis.call('HSET', KEYS[1], 'f', ARGV[1])",
@@ -243,6 +250,11 @@ fn on_ciphertext() {
         "redis.call('SETRANGE', KEYS[1], 0, ARGV[1])",
         "redis.call('PUBLISH', KEYS[1], ARGV[1])",
         "redis.call('RESTORE', KEYS[1], 0, ARGV[1])",
+        // The server would compare ciphertext.
+        "redis.call('ZRANGE', KEYS[1], '-', '+', 'BYLEX')",
+        "redis.call('ZRANGE', KEYS[1], 0, -1, ARGV[1])",
+        "redis.call('SSCAN', KEYS[1], 0, 'match', 'a*')",
+        "redis.call('ZRANGESTORE', KEYS[1], KEYS[1], '-', '+', 'BYLEX')",
     ] {
         let reply = eval(&mut client, script, &["seen:a"], &["x"]);
         assert!(reply.is_error("WAXSEAL SCRIPT_REFUSED"), "{script}: {reply:?}");

@@ -8,6 +8,7 @@
 use super::{Channel, Needs, Why};
 use crate::command::{
     Access, ChannelPositions, FieldNames, Flags, KeyPositions, Keys, Lane, Reply, Request, Spec, Values, Verdict, When,
+    Words,
 };
 
 /// What is known of an expression before the script runs.
@@ -77,11 +78,14 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     }
     match spec.verdict {
         Verdict::Pass => {}
-        Verdict::Seal(_) | Verdict::Unless { .. } => {
-            needs.values |= spec.values != Values::None || matches!(spec.reply, Reply::Computed(_));
-        }
+        Verdict::Seal(_) => needs.values |= needs_values(spec),
+        Verdict::Unless { words, .. } => needs.values |= needs_values(spec) || may_have(words, values),
         Verdict::If { when: When::OneScope, .. } => {
             needs.values |= spec.values != Values::None;
+            needs.one_scope = true;
+        }
+        Verdict::If { when: When::Without(words), .. } => {
+            needs.values |= spec.values != Values::None || may_have(words, values);
             needs.one_scope = true;
         }
         Verdict::Emulate(_) | Verdict::If { .. } | Verdict::Document(_) | Verdict::Tell | Verdict::Refuse(_) => {
@@ -91,6 +95,17 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     // Under some rules the names of fields are as secret as their values.
     needs.values |= spec.fields != FieldNames::None;
     Ok(())
+}
+
+fn needs_values(spec: &Spec) -> bool {
+    spec.values != Values::None || matches!(spec.reply, Reply::Computed(_))
+}
+
+/// Could one of these options be there, by which the server would compare ciphertext?
+fn may_have(options: Words, values: &[Value<'_>]) -> bool {
+    let is_one = |text: &[u8]| options.words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+    values.last() == Some(&Value::Results)
+        || values.iter().skip(options.from).any(|value| !matches!(value, Value::Plain(text) if !is_one(text)))
 }
 
 /// Do the places of the keys follow from what is known, whatever the other arguments turn out to be?
