@@ -184,6 +184,7 @@ fn load(kind: Kind, key: Key) -> Vec<Words> {
         Kind::String => vec![format!("SET {name} {value}")],
         Kind::Hash => vec![format!("HSET {name} f {value} g {own}")],
         Kind::List => vec![format!("RPUSH {name} {value} {own} {own}")],
+        Kind::Numbers => vec![format!("RPUSH {name} 2 1 2")],
         Kind::Set => vec![format!("SADD {name} {member} {own}")],
         Kind::SortedSet => vec![format!("ZADD {name} 1 {member} 2 {own}")],
         Kind::Geo => vec![format!("GEOADD {name} 13.36 38.11 {member} 15.08 37.50 {own}")],
@@ -373,6 +374,11 @@ fn may_run(form: &Form, keys: &[Key; 3]) -> bool {
                 When::ListElements => false,
             };
             in_clear || native || otherwise.is_some_and(arrives)
+        }
+        (Runs::Row, Verdict::Emulate(Method::Sort)) => {
+            let gives_elements = !form.line.contains("GET") || form.line.contains("GET #");
+            let stores = form.line.contains("STORE");
+            !(stores && gives_elements && keys[0].is_protected() && !keys[1].is_protected())
         }
         (Runs::Row, Verdict::Emulate(how)) => in_clear || arrives(how),
         (Runs::Row, Verdict::Pass | Verdict::Seal(_) | Verdict::Unless { .. } | Verdict::Tell) => true,

@@ -169,9 +169,7 @@ fn what_is_told_of_a_stored_value_is_told_of_its_ciphertext() {
         "MIGRATE 127.0.0.1 1 open:n 0 10 KEYS",
         "DEBUG OBJECT session:n",
         "DEBUG DIGEST-VALUE open:n session:n",
-        "SORT session:l ALPHA",
-        "SORT_RO session:l",
-        "SORT session:l BY nosort",
+        "SORT session:l STORE open:l",
     ] {
         let reply = client.run(line);
         assert!(reply.is_error("WAXSEAL COMMAND_REFUSED") || reply.is_error("WAXSEAL UNCLEAR"), "{line}: {reply:?}");

@@ -40,8 +40,9 @@ only if one of its arguments could be a key under a rule.
 A script or function may build the name of a key that it does not declare, so as soon as there is any
 rule only those scripts run that are proven to touch none but the keys they declare, and those functions
 that `[scripts] functions` names, unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
-SORT with a pattern after BY or GET and queries of a search index read keys that their arguments do not
-name, and are refused likewise: as soon as there is any rule.
+Queries of a search index read keys that their arguments do not name, and are refused likewise: as soon as
+there is any rule. SORT with a pattern after BY or GET does so, too; Waxseal carries it out where the pattern
+may name keys under a rule, and asks for them by their names, which hold the elements in clear.
 
 ## Runs on
 
@@ -186,6 +187,10 @@ fn emulated(method: Method) -> &'static str {
             "waits in the database, then sealed anew by Waxseal for a destination under a rule"
         }
         Method::Move(_) => "read and sealed anew by Waxseal for a destination under a rule",
+        Method::Sort => {
+            "read, put in order by Waxseal, and with STORE sealed for a destination under a rule; so it is, too, where BY or \
+             GET may name keys under a rule"
+        }
         Method::Combine(combine) => match combine.wanted {
             Wanted::Stored => "read, worked out by Waxseal and stored under a destination under a rule",
             Wanted::Members | Wanted::Count => "read and worked out by Waxseal",

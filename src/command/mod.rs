@@ -12,6 +12,7 @@ mod keys;
 mod reason;
 mod request;
 mod shape;
+mod sorting;
 mod spec;
 mod table;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use reason::Reason;
 pub(crate) use request::look_up;
 pub use request::{Args, Request};
 pub use shape::Shape;
+pub use sorting::{NoOption, SortOption, sort_options};
 pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};
 pub use table::{Group, find, groups, table};
 pub use treatment::{

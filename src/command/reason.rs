@@ -6,7 +6,7 @@
 /// A cause of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The server would have to know the value: APPEND, INCR, STRLEN, SORT.
+    /// The server would have to know the value: APPEND, INCR, STRLEN, LCS.
     ComputesOnValue,
     /// A data type or command whose values this version does not seal.
     NotYetSealed,

@@ -231,7 +231,8 @@ pub enum Access {
     Overwrite,
     /// RM: removes it unseen.
     Remove,
-    /// Not a key but what stands for keys that only the server can tell: a pattern that it fills in
-    /// with data (SORT BY and GET), an index (FT.SEARCH). The caller refuses it while any rule exists.
+    /// Not a key but what stands for keys that the request does not tell: a pattern that is filled in
+    /// with data (SORT BY and GET), an index (FT.SEARCH). The caller refuses it while any rule exists, but for
+    /// SORT, which can be carried out here.
     Pattern,
 }

@@ -303,6 +303,9 @@ pub enum Method {
     Move(Move),
     /// Members of several keys are compared.
     Combine(Combine),
+    /// SORT and SORT_RO: put in order, by themselves or by what other keys hold. The keys that BY and GET name with
+    /// a pattern are known only when the elements are.
+    Sort,
     /// Members of a sorted set between two others are taken out of it: ZREMRANGEBYLEX.
     Cut,
     /// What two strings have in common: LCS.
@@ -414,7 +417,9 @@ impl Method {
             | Self::Move(Move::Range | Move::Found(Around::Search))
             | Self::Combine(Combine { wanted: Wanted::Stored, .. }) => Some(Destination::First),
             Self::Move(_) => Some(Destination::Last),
-            Self::Change(_)
+            // Where SORT's go depends on its options, so that whoever carries it out looks.
+            Self::Sort
+            | Self::Change(_)
             | Self::Search(_)
             | Self::Combine(_)
             | Self::Read(_)

@@ -84,7 +84,8 @@ impl<'a> Admitted<'a> {
         self.hits
     }
 
-    /// Does a rule cover at least one of them, so that there is something to seal or to open?
+    /// Does a rule cover at least one of them, or may it cover what its patterns come to name, so that there is
+    /// something to seal or to open?
     pub fn is_protected(&self) -> bool {
         self.protected
     }
@@ -111,7 +112,7 @@ impl Policy {
             // Of a request that the server would not carry out either, its own words say more.
             match request.spec() {
                 Some(spec) if !check_arity(spec, request.args().len()) => Refusal::wrong_arity(spec.name),
-                Some(spec) => spec.bad_count(request.args()).map_or(refusal, Refusal::Redis),
+                Some(spec) => spec.misuse(request.args()).map_or(refusal, Refusal::Redis),
                 None => refusal,
             }
         })
@@ -134,12 +135,18 @@ impl Policy {
             return Err(unclear);
         }
         let mut protected = None;
+        // May keys be under a rule that only what is stored tells?
+        let mut may_be = false;
         for key in scratch.positions.iter() {
+            let Some(name) = request.args().get(key.at) else { return Err(unclear) };
             // A pattern stands for keys that cannot be told from the request.
             if key.access == KeyAccess::Pattern {
-                return Err(unclear);
+                if !matches!(spec.verdict, Verdict::Emulate(Method::Sort)) {
+                    return Err(unclear);
+                }
+                may_be |= self.rules.may_cover(name.split(|byte| *byte == b'*').next().unwrap_or_default());
+                continue;
             }
-            let Some(name) = request.args().get(key.at) else { return Err(unclear) };
             let rule = self.rules.find(name);
             protected = protected.or(rule);
             scratch.hits.push(KeyHit { position: key.at, rule: rule.map(|r| r.index) });
@@ -195,7 +202,7 @@ impl Policy {
             (Verdict::Emulate(how), Some(rule)) if !keeps_protection(how, &scratch.hits) => {
                 return Err(refused(rule, Reason::MovesBetweenKeys));
             }
-            (Verdict::Emulate(how), Some(_)) => method = Some(how),
+            (Verdict::Emulate(how), _) if protected.is_some() || may_be => method = Some(how),
             (Verdict::Unless { words, instead, .. }, Some(_)) if words.any(request.args()) => {
                 // Without a method the grammar refuses the word.
                 method = self.rules_of(&scratch.hits).all(|rule| !rule.refuses_computing).then_some(instead);
@@ -203,7 +210,8 @@ impl Policy {
             (Verdict::Document(_), Some(_)) => self.check_documents(spec, &scratch.hits)?,
             _ => {}
         }
-        Ok(Admitted { request, hits: &scratch.hits, protected: protected.is_some(), grant: Grant::Plain, method })
+        let protected = protected.is_some() || may_be;
+        Ok(Admitted { request, hits: &scratch.hits, protected, grant: Grant::Plain, method })
     }
 
     fn rules_of<'h>(&self, hits: &'h [KeyHit]) -> impl Iterator<Item = &Rule> + use<'_, 'h> {

@@ -1,4 +1,4 @@
-//! Counts of keys that are none, in Redis's words.
+//! Counts of keys that are none and options that are none, in Redis's words.
 //!
 //! Job: name what is wrong with a request that any server refuses before it looks at a key, so that the client gets the
 //! error that it would get without us.
@@ -6,7 +6,7 @@
 //! Must never: repeat an argument.
 
 use crate::command::grammar::integer;
-use crate::command::{Args, Keys, Spec};
+use crate::command::{Args, Keys, SortOption, Spec, sort_options};
 
 const NOT_A_NUMBER: &str = "ERR value is not an integer or out of range";
 const NO_KEYS: &str = "ERR numkeys should be greater than 0";
@@ -15,9 +15,17 @@ const NEGATIVE: &str = "ERR Number of keys can't be negative";
 const SYNTAX: &str = "ERR syntax error";
 
 impl Spec {
-    /// What Redis says of the count of keys among `args`, if it is not one.
+    /// What Redis says of what is wrong among `args` before it looks at a key.
     #[must_use]
-    pub fn bad_count(&self, args: Args<'_>) -> Option<String> {
+    pub fn misuse(&self, args: Args<'_>) -> Option<String> {
+        match self.keys {
+            Keys::Sort { store } => bad_option(args, store).map(Into::into),
+            _ => self.bad_count(args),
+        }
+    }
+
+    /// Of the count of keys, if it is not one.
+    fn bad_count(&self, args: Args<'_>) -> Option<String> {
         let at = match self.keys {
             Keys::Counted { count_at, .. } => usize::from(count_at),
             Keys::DestinationAndCounted => 2,
@@ -49,4 +57,14 @@ impl Spec {
             (NOT_A_NUMBER, format!("ERR at least 1 input key is needed for '{name}' command"), SYNTAX)
         }
     }
+}
+
+/// The first thing that is wrong with the options of SORT.
+fn bad_option(args: Args<'_>, store: bool) -> Option<&'static str> {
+    let is_number = |at: usize| args.get(at).and_then(integer).is_some();
+    sort_options(args, store).find_map(|option| match option {
+        Err(_) => Some(SYNTAX),
+        Ok(SortOption::Limit(at)) if !is_number(at) || !is_number(at + 1) => Some(NOT_A_NUMBER),
+        Ok(_) => None,
+    })
 }

@@ -4,7 +4,7 @@
 
 use super::{Found, KeyPositions, Unclear};
 use crate::command::grammar::integer;
-use crate::command::{Access, Args};
+use crate::command::{Access, Args, SortOption, sort_options};
 
 /// What the options of XREAD and XREADGROUP say.
 pub(in crate::command) struct StreamOptions {
@@ -57,22 +57,15 @@ pub(super) fn sort(args: Args<'_>, store: bool, out: &mut KeyPositions) -> Found
         return Ok(());
     }
     out.add(1, Access::Read);
-    let mut at = 2;
-    while at < args.len() {
-        let (access, operands) = if args.is(at, "BY") || args.is(at, "GET") {
+    for option in sort_options(args, store) {
+        match option.map_err(|_| Unclear)? {
             // Without an asterisk the server looks no key up.
-            let names_keys = args.get(at + 1).is_some_and(|arg| arg.contains(&b'*'));
-            (names_keys.then_some(Access::Pattern), 1)
-        } else if store && args.is(at, "STORE") {
-            (Some(Access::Overwrite), 1)
-        } else if args.is(at, "LIMIT") {
-            (None, 2)
-        } else if ["ASC", "DESC", "ALPHA"].iter().any(|word| args.is(at, word)) {
-            (None, 0)
-        } else {
-            return Err(Unclear);
-        };
-        at = option(args, at, operands, access, out)?;
+            SortOption::By(at) | SortOption::Get(at) if args.get(at).is_some_and(|arg| arg.contains(&b'*')) => {
+                out.add(at, Access::Pattern);
+            }
+            SortOption::Store(at) => out.add(at, Access::Overwrite),
+            _ => {}
+        }
     }
     Ok(())
 }

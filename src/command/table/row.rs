@@ -66,6 +66,10 @@ pub(super) const fn here(how: Method) -> Treatment {
     Treatment(Verdict::Emulate(how), Values::None, Reply::Raw, FieldNames::None)
 }
 
+/// SORT and SORT_RO.
+pub(super) const SORTED: Treatment =
+    Treatment(Verdict::Emulate(Method::Sort), Values::None, Reply::Raw, FieldNames::None);
+
 /// The value is read and opened, and the reply worked out here.
 pub(super) const fn computed(computed: Computed) -> Treatment {
     Treatment(Verdict::Seal(Grammar::Fixed), Values::None, Reply::Computed(computed), FieldNames::None)

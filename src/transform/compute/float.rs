@@ -5,7 +5,7 @@
 
 use num_bigint::BigUint;
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
-use rustc_apfloat::{Float, Round, Status};
+use rustc_apfloat::{Float, FloatConvert, Round, Status};
 
 /// Redis writes so many digits after the point, and then leaves zeros at the end out.
 const DIGITS: u32 = 17;
@@ -64,6 +64,19 @@ impl LongDouble {
 /// The same as C's `strtod` reads it.
 pub(super) fn double(text: &[u8]) -> Option<f64> {
     read::<Double>(text).map(|double| f64::from_bits(u64::try_from(double.to_bits()).unwrap_or_default()))
+}
+
+/// The same, and none that is so small that digits of it are lost: of those C's `strtod` says that they are out of range.
+pub(super) fn whole_double(text: &[u8]) -> Option<f64> {
+    let number = double(text)?;
+    let exact = || read::<X87DoubleExtended>(text).is_some_and(|wide| wide.to_bits() == widened(number));
+    (!number.is_subnormal() || exact()).then_some(number)
+}
+
+fn widened(number: f64) -> u128 {
+    let mut lost = false;
+    let wide: X87DoubleExtended = Double::from_bits(number.to_bits().into()).convert(&mut lost).value;
+    wide.to_bits()
 }
 
 fn read<F: Float>(text: &[u8]) -> Option<F> {

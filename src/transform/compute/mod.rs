@@ -17,6 +17,7 @@ mod position;
 mod reading;
 pub(super) mod score;
 pub(super) mod sets;
+pub(super) mod sorting;
 
 use bytes::{Bytes, BytesMut};
 

@@ -4,12 +4,15 @@
 //! In: what is stored, or plaintext. Out: the other of the two.
 //! Must never: leave in clear under a rule what that rule has sealed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::snapshot::Snapshot;
 use super::swap::{Guard, Seen};
 use super::unexpected;
 use crate::crypto::{OVERHEAD, Place};
+use crate::policy::rules::Rule;
 use crate::policy::{Admitted, Refusal};
 use crate::transform::Transform;
 use crate::transform::compute::score;
@@ -18,6 +21,8 @@ use crate::transform::plan::Owned;
 
 pub(super) struct Home {
     pub key: Bytes,
+    /// The id of the rule that covers it.
+    pub rule: Option<Arc<str>>,
     owned: Option<Owned>,
 }
 
@@ -31,7 +36,13 @@ impl Home {
             Some(rule) => Some(transform.policy.rules.rules().get(rule).ok_or_else(unclear)?),
             None => None,
         };
-        Ok(Self { key: Bytes::copy_from_slice(key), owned: rule.map(|rule| Owned::of(rule, key)) })
+        Ok(Self::at(Bytes::copy_from_slice(key), rule))
+    }
+
+    /// Of a key that is not the request's.
+    pub fn at(key: Bytes, rule: Option<&Rule>) -> Self {
+        let owned = rule.map(|rule| Owned::of(rule, &key));
+        Self { key, rule: rule.map(|rule| rule.id.clone()), owned }
     }
 
     /// From this key up to the last.

@@ -1,9 +1,9 @@
-//! The two scripts with which an emulated command reads and writes: SNAPSHOT reads whole keys, SWAP writes if
-//! what was read is still there.
+//! The three scripts with which an emulated command reads and writes: SNAPSHOT reads whole keys, LOOKUP
+//! what one of them leads to, SWAP writes if what was read is still there.
 //!
 //! Job: hold their text and the names that the server has for them.
 //! In: nothing. Out: [`Script`]s.
-//! Must never: get a plaintext. Both see what is stored.
+//! Must never: get a plaintext, but for names of keys. All see what is stored.
 
 use std::sync::LazyLock;
 
@@ -27,7 +27,7 @@ pub(super) struct Text {
 }
 
 impl Script {
-    fn new(parts: [&str; 2]) -> Self {
+    fn new<const N: usize>(parts: [&str; N]) -> Self {
         let body = parts.concat();
         Self { locking: Text::new([LOCKING, &body].concat()), plain: Text::new(body) }
     }
@@ -88,6 +88,30 @@ local function mark(t, v)
 end
 ";
 
+/// `find(from, n)`: what `n` pairs of arguments ask for: the number of a key, and a field of the hash that is there, or
+/// nothing for a string. `false` where there is no such thing. `told(v)` makes strings of all that was found, for `mark`.
+const FIND: &str = "\
+local function find(from, n)
+  local v = {}
+  for i = 1, n do
+    local k, f, one = KEYS[tonumber(ARGV[from + 2 * i - 2])], ARGV[from + 2 * i - 1], false
+    local t = redis.call('TYPE', k).ok
+    if f == '' then
+      if t == 'string' then one = redis.call('GET', k) end
+    elseif t == 'hash' then
+      one = redis.call('HGET', k, f)
+    end
+    v[i] = one
+  end
+  return v
+end
+local function told(v)
+  local all = {}
+  for i = 1, #v do all[i] = v[i] and '+' .. v[i] or '-' end
+  return all
+end
+";
+
 /// For each key its type, its digest, and what it holds; of keys behind so many as the argument says, the type alone.
 pub(super) static SNAPSHOT: LazyLock<Script> = LazyLock::new(|| {
     Script::new([
@@ -100,6 +124,18 @@ for i, k in ipairs(KEYS) do
   all[i] = {t, mark(t, v), v}
 end
 return all",
+    ])
+});
+
+/// What the other keys hold, if the first one still has this digest, or any if that is empty, as where a transaction's commands
+/// before have changed it; else 0. Arguments: the digest, then pairs for `find`.
+pub(super) static LOOKUP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new([
+        LOOK,
+        FIND,
+        "\
+if ARGV[1] ~= '' and mark(look(KEYS[1])) ~= ARGV[1] then return 0 end
+return find(2, (#ARGV - 1) / 2)",
     ])
 });
 
@@ -117,6 +153,7 @@ return all",
 pub(super) static SWAP: LazyLock<Script> = LazyLock::new(|| {
     Script::new([
         LOOK,
+        FIND,
         "\
 local at, scores = 0, {}
 local function take() at = at + 1 return ARGV[at] end
@@ -142,6 +179,12 @@ local function holds(kind, k)
     at = from + tonumber(ARGV[from - 1]) - 1
     local v = redis.pcall(unpack(ARGV, from, at))
     return not v.err and mark('list', v) == take()
+  end
+  if kind == 'found' then
+    local n = tonumber(take())
+    local v = find(at + 1, n)
+    at = at + 2 * n
+    return mark('list', told(v)) == take()
   end
   if kind == 'member' then return redis.pcall('SISMEMBER', k, take()) == 1 end
   return redis.call('TYPE', k).ok == take()

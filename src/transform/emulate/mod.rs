@@ -19,6 +19,7 @@ mod element;
 mod found;
 mod home;
 mod list;
+mod lookup;
 mod lua;
 mod member;
 mod outlook;
@@ -27,6 +28,7 @@ mod range;
 mod rehearsal;
 mod rekey;
 mod snapshot;
+mod sort;
 mod swap;
 mod value;
 
@@ -41,6 +43,7 @@ use super::{Transform, Wire};
 use crate::command::{Flags, Method, Move, check_arity};
 use crate::policy::{Admitted, Refusal};
 use crate::resp::{Proto, Token, Walker, encode};
+use lookup::Lookup;
 use lua::refuses_locking;
 use swap::{Form, Write};
 
@@ -54,8 +57,8 @@ pub struct Emulation {
     command: &'static str,
     /// All that it reads or writes.
     keys: Vec<Bytes>,
-    /// Does it write at all?
-    writes: bool,
+    /// Those of them that it changes begin here.
+    changes_from: usize,
     /// All that it reads and changes is one value, of a key or a field.
     one_value: bool,
     /// Can it be told what it leaves of its keys?
@@ -97,6 +100,8 @@ enum Read {
     First(Vec<Bytes>),
     /// The types of these keys.
     Types(Vec<Bytes>),
+    /// LOOKUP of these, if the first key still has this digest.
+    Found(Bytes, Bytes, Lookup),
 }
 
 /// What is done when a reply has come.
@@ -106,6 +111,8 @@ enum Next {
     /// Nothing is written. A complete reply.
     Answer(Bytes),
     Write(Write),
+    /// What was read first has changed.
+    Lost,
 }
 
 /// What a [`Work`] opens and seals with.
@@ -159,6 +166,7 @@ impl Transform {
                 Box::new(element::Element::of(named_ends, waits, admitted, self)?)
             }
             Method::Move(Move::Member) => Box::new(member::Member::of(admitted, self)?),
+            Method::Sort => Box::new(sort::Sort::of(admitted, self)?),
             Method::Combine(what) => Box::new(combine::Combined::of(what, admitted, self)?),
             Method::Common => Box::new(common::Lcs::of(admitted, self)?),
             Method::Bits => Box::new(bits::Bits::of(admitted, self)?),
@@ -168,11 +176,17 @@ impl Transform {
             Method::Move(Move::Found(around)) => Box::new(found::Found::of(around, admitted, self)?),
         };
         self.costs.commands.fetch_add(1, Ordering::Relaxed);
-        let (writes, len) = (spec.flags.has(Flags::WRITE), request.bytes().len());
+        let changes_from = match method {
+            _ if !spec.flags.has(Flags::WRITE) => keys.len(),
+            // Only where it stores.
+            Method::Sort => 1,
+            _ => 0,
+        };
+        let len = request.bytes().len();
         let mut emulation = Emulation {
             command: spec.name,
             keys,
-            writes,
+            changes_from,
             one_value: matches!(method, Method::Change(_)),
             // The others leave some of it to the database.
             followed: !matches!(method, Method::Move(Move::Found(_)) | Method::Conditional(_)),
@@ -195,7 +209,12 @@ impl Emulation {
 
     /// The first key of those that it changes, if it does.
     pub fn changes(&self) -> Option<&Bytes> {
-        self.keys.first().filter(|_| self.writes)
+        self.changed().first()
+    }
+
+    /// The keys that it may change.
+    fn changed(&self) -> &[Bytes] {
+        &self.keys[self.changes_from..]
     }
 
     /// Does [`Self::send`] send nothing that writes?
@@ -242,6 +261,7 @@ impl Emulation {
             Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, keys.len(), form, out),
             Stage::Read(Read::First(keys)) => swap::snapshot(keys, 1, form, out),
             Stage::Read(Read::Types(keys)) => swap::snapshot(keys, 0, form, out),
+            Stage::Read(Read::Found(key, digest, lookup)) => swap::look_up(key, digest, lookup, form, out),
             Stage::Write(write) => write.call(&self.keys, true, form, out),
         }
     }
@@ -303,6 +323,10 @@ impl Emulation {
         // Each script is asked for by its name first.
         self.in_full = false;
         self.stage = match next {
+            Ok(Next::Lost) => return Progress::Lost,
+            Ok(Next::Read(Read::Found(_, _, lookup))) if lookup.len() > MAX_SEALED_ARGS => {
+                return Progress::failed(Refusal::TooManyValues);
+            }
             Ok(Next::Read(read)) => Stage::Read(read),
             Ok(Next::Write(write)) if write.len() > MAX_SEALED_ARGS => {
                 return Progress::failed(Refusal::TooManyValues);
@@ -312,6 +336,14 @@ impl Emulation {
             Err(complaint) => return Progress::failed(complaint),
         };
         Progress::Send
+    }
+
+    /// The keys that it reads next and that are not its request's.
+    fn looks_up(&self) -> &[Bytes] {
+        match &self.stage {
+            Stage::Read(Read::Found(_, _, lookup)) => lookup.keys(),
+            _ => &[],
+        }
     }
 
     /// The next command is the first one.

@@ -108,8 +108,8 @@ impl Outlook {
                 Some(_) => Seen { fields: true, ..UNTOUCHED },
             };
             self.keys.entry(key.clone()).or_insert(first);
-        } else if emulation.writes {
-            for key in &emulation.keys {
+        } else {
+            for key in emulation.changed() {
                 let before = self.seen(key);
                 self.keys.insert(key.clone(), before.changed(emulation.followed));
             }

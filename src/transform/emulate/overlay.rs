@@ -108,7 +108,7 @@ impl Overlay {
 
     /// What this emulated command would read now.
     pub fn answer(&self, emulation: &Emulation) -> Answer {
-        if self.anything {
+        if self.anything || emulation.looks_up().iter().any(|key| self.keys.contains_key(key)) {
             return Answer::Unknown;
         }
         let Stage::Read(read) = &emulation.stage else { return Answer::Unknown };
@@ -117,6 +117,8 @@ impl Overlay {
             Read::Snapshot(keys) => self.told(keys, keys.len()),
             Read::First(keys) => self.told(keys, 1),
             Read::Types(keys) => self.told(keys, 0),
+            // Of keys that no command before has changed.
+            Read::Found(..) => return Answer::Ask,
         };
         let untouched = emulation.keys.iter().all(|key| !self.keys.contains_key(key));
         if untouched && matches!(answer, Answer::Unknown) { Answer::Ask } else { answer }
@@ -192,7 +194,7 @@ impl Overlay {
     /// What an emulated command will write. SWAP ends at the first error.
     pub fn wrote(&mut self, emulation: &Emulation, write: &Write) {
         if !emulation.followed {
-            return emulation.keys.iter().for_each(|key| _ = self.keys.insert(key.clone(), Held::Unknown));
+            return emulation.changed().iter().for_each(|key| _ = self.keys.insert(key.clone(), Held::Unknown));
         }
         for words in write.commands() {
             let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();

@@ -70,6 +70,8 @@ pub struct Rehearsal {
     next: usize,
     /// What is sent in place of those that are worked out.
     parts: Vec<Wire>,
+    /// The last round watches keys before it reads them: those to which what was read has led.
+    watches_more: bool,
     /// The script is among them, so that the server knows it by its name.
     loads: bool,
 }
@@ -96,6 +98,7 @@ impl Rehearsal {
             asked: Vec::new(),
             next: 0,
             parts: Vec::new(),
+            watches_more: false,
             loads: false,
         }
     }
@@ -110,13 +113,10 @@ impl Rehearsal {
         (self.stage, self.overlay, self.next, self.loads) = (Rehearsing::Watching, Overlay::default(), 0, false);
         self.replies = self.queued.iter().map(|_| None).collect();
         self.parts.clear();
+        self.watches_more = false;
         self.asked.clear();
         let mut round = Round { wire: Wire::default(), plans: vec![ReplyPlan::Step], runs: false };
-        let mut keys: Vec<&[u8]> = self.queued.iter().flat_map(|it| &it.emulation.keys).map(|key| &key[..]).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys.insert(0, b"WATCH");
-        encode::command(round.wire.buffer(), &keys);
+        watch(self.queued.iter().flat_map(|it| &it.emulation.keys), &mut round.wire);
         let mut loads = true;
         if !self.bases.is_empty() {
             let form = Form { in_full: std::mem::take(&mut loads), locking: transform.locking == Locking::Taken };
@@ -151,22 +151,27 @@ impl Rehearsal {
                 }
                 return Rehearsed::Done(frame, std::mem::take(&mut self.plans));
             }
-            Rehearsing::Watching => {
-                let watched = replies.next().unwrap_or_default();
-                if &watched[..] != b"+OK\r\n" {
-                    return Rehearsed::Aborted(because_of(&watched));
-                }
-                if !self.bases.is_empty() {
-                    let reply = replies.next().unwrap_or_default();
-                    let Some(found) = Snapshot::parse(&reply, self.bases.len()) else {
-                        return Rehearsed::Aborted(because_of(&reply));
-                    };
-                    self.bases.iter().zip(&found).for_each(|(key, found)| self.overlay.begin_with(key, found));
-                }
-                self.stage = Rehearsing::Reading;
-            }
-            Rehearsing::Reading => {}
+            Rehearsing::Reading if !self.watches_more => return self.read(replies, transform, proto),
+            Rehearsing::Watching | Rehearsing::Reading => {}
         }
+        self.watches_more = false;
+        let watched = replies.next().unwrap_or_default();
+        if &watched[..] != b"+OK\r\n" {
+            return Rehearsed::Aborted(because_of(&watched));
+        }
+        if self.stage == Rehearsing::Watching && !self.bases.is_empty() {
+            let reply = replies.next().unwrap_or_default();
+            let Some(found) = Snapshot::parse(&reply, self.bases.len()) else {
+                return Rehearsed::Aborted(because_of(&reply));
+            };
+            self.bases.iter().zip(&found).for_each(|(key, found)| self.overlay.begin_with(key, found));
+        }
+        self.stage = Rehearsing::Reading;
+        self.read(replies, transform, proto)
+    }
+
+    /// Takes what was asked for.
+    fn read(&mut self, replies: impl Iterator<Item = Bytes>, transform: &mut Transform, proto: Proto) -> Rehearsed {
         for (number, reply) in self.asked.drain(..).zip(replies) {
             self.replies[number] = Some(reply);
         }
@@ -183,8 +188,13 @@ impl Rehearsal {
                 (Answer::Known(reply), _) => reply,
                 (Answer::Ask | Answer::Checked(_), None) => {
                     self.asked.push(self.next);
-                    let mut wire = Wire::default();
-                    let plans = vec![emulation.send(&mut wire)];
+                    let (mut wire, mut plans) = (Wire::default(), Vec::new());
+                    if !emulation.looks_up().is_empty() {
+                        watch(emulation.looks_up().iter(), &mut wire);
+                        plans.push(ReplyPlan::Step);
+                        self.watches_more = true;
+                    }
+                    plans.push(emulation.send(&mut wire));
                     return Rehearsed::Send(Round { wire, plans, runs: false });
                 }
                 (Answer::Checked(reply), Some(found)) => {
@@ -214,7 +224,6 @@ impl Rehearsal {
                         write.in_block(emulation.command, &emulation.keys, locking, &mut self.loads)
                     }
                 },
-                // Only what was written can be lost.
                 Progress::Lost => return Rehearsed::Lost,
             };
             self.plans[*nth] = plan;
@@ -256,6 +265,15 @@ impl Write {
             }
         }
     }
+}
+
+/// Appends WATCH, of each key once.
+fn watch<'k>(keys: impl Iterator<Item = &'k Bytes>, wire: &mut Wire) {
+    let mut keys: Vec<&[u8]> = keys.map(|key| &key[..]).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.insert(0, b"WATCH");
+    encode::command(wire.buffer(), &keys);
 }
 
 fn refused(emulation: &Emulation) -> Bytes {

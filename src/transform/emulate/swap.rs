@@ -6,7 +6,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::lua::{SNAPSHOT, SWAP, Script};
+use super::lookup::{Found, Lookup};
+use super::lua::{LOOKUP, SNAPSHOT, SWAP, Script};
 use crate::crypto::OVERHEAD;
 use crate::policy::script::sha_hex;
 use crate::resp::encode;
@@ -45,6 +46,8 @@ pub(super) enum Guard {
         question: Vec<Bytes>,
         reply: Vec<Bytes>,
     },
+    /// This look-up finds the same, in keys that are not the request's.
+    Found(Lookup, Found),
 }
 
 /// What identifies a value that was read.
@@ -66,8 +69,10 @@ impl Seen {
 }
 
 impl Guard {
-    fn key(&self) -> &Bytes {
+    /// Which of the command's keys it is about.
+    fn key(&self) -> Option<&Bytes> {
         match self {
+            Self::Found(..) => None,
             Self::None(key)
             | Self::String(key, _)
             | Self::Field(key, ..)
@@ -75,7 +80,7 @@ impl Guard {
             | Self::All(key, _)
             | Self::Element(key, ..)
             | Self::Member(key, _)
-            | Self::Reply { key, .. } => key,
+            | Self::Reply { key, .. } => Some(key),
         }
     }
 }
@@ -124,16 +129,18 @@ impl Write {
 
     /// Of how many words the call consists, about.
     pub(super) fn len(&self) -> usize {
-        self.commands.iter().map(|words| words.len() + 1).sum()
+        let looked_up = |guard: &Guard| if let Guard::Found(lookup, _) = guard { lookup.len() } else { 0 };
+        let guards: usize = self.guards.iter().map(looked_up).sum();
+        guards + self.commands.iter().map(|words| words.len() + 1).sum::<usize>()
     }
 
     /// Appends the call. Not `guarded`: what was read is sure to be there.
     pub(super) fn call(&self, keys: &[Bytes], guarded: bool, form: Form, out: &mut BytesMut) {
         let guards = if guarded { &self.guards[..] } else { &[] };
         let mut args: Vec<Bytes> = vec![guards.len().to_string().into()];
+        let mut all_keys = keys.to_vec();
         for guard in guards {
-            // Every guard is about one of the command's keys.
-            let number = keys.iter().position(|key| key == guard.key()).map_or(0, |at| at + 1);
+            let number = keys.iter().position(|key| Some(key) == guard.key()).map_or(0, |at| at + 1);
             let (kind, more): (&str, Vec<Bytes>) = match guard {
                 Guard::None(_) => ("none", vec![]),
                 Guard::String(_, seen) => ("string", seen.words().to_vec()),
@@ -148,6 +155,12 @@ impl Write {
                     let count = question.len().to_string().into();
                     ("reply", [&[count], &question[..], &[digest(reply)]].concat())
                 }
+                Guard::Found(lookup, found) => {
+                    let before = all_keys.len();
+                    all_keys.extend(lookup.keys().iter().cloned());
+                    let count = lookup.count().to_string().into();
+                    ("found", [&[count], &lookup.pairs(before)[..], &[digest(&found.told())]].concat())
+                }
             };
             args.push(Bytes::copy_from_slice(kind.as_bytes()));
             args.push(number.to_string().into());
@@ -158,7 +171,7 @@ impl Write {
             args.push(command.len().to_string().into());
             args.extend(command.iter().cloned());
         }
-        call(&SWAP, form, keys, &args, out);
+        call(&SWAP, form, &all_keys, &args, out);
     }
 }
 
@@ -179,6 +192,12 @@ impl Seen {
 pub(super) fn snapshot(keys: &[Bytes], whole: usize, form: Form, out: &mut BytesMut) {
     let some = (whole < keys.len()).then(|| whole.to_string().into());
     call(&SNAPSHOT, form, keys, some.as_slice(), out);
+}
+
+/// Appends a call of LOOKUP, if this key still has this digest.
+pub(super) fn look_up(key: &Bytes, digest: &Bytes, lookup: &Lookup, form: Form, out: &mut BytesMut) {
+    let keys = [std::slice::from_ref(key), lookup.keys()].concat();
+    call(&LOOKUP, form, &keys, &[std::slice::from_ref(digest), &lookup.pairs(1)].concat(), out);
 }
 
 fn call(script: &Script, form: Form, keys: &[Bytes], args: &[Bytes], out: &mut BytesMut) {
