@@ -266,7 +266,6 @@ fn refused_commands_never_reach_the_database() {
         &[b"XADD", b"session:x", b"WHAT", b"*", b"f", &marked],
         &[b"XINFO", b"STREAM", b"session:x", b"WHAT"],
         &[b"PFADD", b"session:h", &marked],
-        &[b"RESTORE", b"session:r2", b"0", &marked],
         &[b"RENAME", b"session:r", b"open:r"],
         &[b"COPY", b"session:r", b"open:r"],
         &[b"SORT", b"session:l", b"STORE", b"open:l"],

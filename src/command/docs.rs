@@ -227,10 +227,14 @@ fn sealed(row: &Spec, grammar: Grammar) -> String {
         Values::Members { .. } | Values::GroupedMembers { .. } | Values::MemberAtStart => Some("encrypts the members"),
         Values::Hashed { .. } => Some("replaces the elements by keyed hashes"),
         Values::Message { .. } => Some("encrypts the message"),
+        Values::Payload(_) => Some(
+            "takes only what DUMP gave of a key of the same scope (under scope `tag`, also of the same rule), and decrypts it",
+        ),
     };
     let reply = match row.reply {
         Reply::Raw | Reply::Info => None,
         Reply::Computed(_) => Some("worked out by Waxseal on the decrypted value"),
+        Reply::Payload => Some("encrypts the reply as a whole"),
         Reply::FieldMapValues => Some("decrypts the reply, asked as HGETALL"),
         _ => Some("decrypts the reply"),
     };

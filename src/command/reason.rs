@@ -88,7 +88,7 @@ impl Reason {
                 "a HyperLogLog keeps only a keyed hash of each element, which under scope \"key\" would be of no use in another key for ever"
             }
             Self::DumpedValue => {
-                "a dumped value is in the server's own form, in which ciphertext would come to lie under another key, or plaintext under an encrypted one"
+                "a dumped value is in the server's own form, in which ciphertext could come to lie under another key, or plaintext under an encrypted one"
             }
             Self::Script => "a script runs in the database, where it sees ciphertext and may store plaintext",
             Self::ServerInternals => "it looks into how the database stores the value, which is ciphertext",

@@ -82,6 +82,12 @@ impl Spec {
         matches!(self.verdict, Verdict::Emulate(_)) || matches!(self.reply, Reply::Computed(_))
     }
 
+    /// Whether it takes or gives a whole key in the server's own form.
+    #[must_use]
+    pub fn carries_payload(&self) -> bool {
+        matches!(self.values, Values::Payload(_)) || self.reply == Reply::Payload
+    }
+
     /// Whether this row only holds subcommands.
     #[must_use]
     pub fn is_container(&self) -> bool {

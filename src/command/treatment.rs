@@ -51,6 +51,8 @@ pub enum Values {
     Hashed {
         from: u8,
     },
+    /// A whole key in the server's form, which was sealed when it was dumped, and is opened: RESTORE.
+    Payload(u8),
     /// One message to a channel: PUBLISH.
     Message {
         channel: u8,
@@ -96,6 +98,8 @@ pub enum Reply {
     FieldMapValues,
     /// The whole value is asked for, and this is worked out here: STRLEN, GETRANGE.
     Computed(Computed),
+    /// A whole key in the server's form, or null, which is sealed for the client: DUMP.
+    Payload,
     /// INFO: the replication section is rewritten.
     Info,
 }

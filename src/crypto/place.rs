@@ -20,7 +20,7 @@ pub enum Purpose {
     Member = 3,
     /// The name of a hash field.
     FieldName = 4,
-    /// A DUMP payload.
+    /// A DUMP payload (under a tag `field` is the rule's id).
     Payload = 5,
     /// A string leaf of a JSON document (`field` is its path).
     Document = 6,
@@ -100,7 +100,7 @@ pub struct Scope<'a> {
 pub struct Place<'a> {
     pub purpose: Purpose,
     pub scope: Scope<'a>,
-    /// The plaintext name of the hash or stream field, or the JSON path. `None` and `Some(b"")`
+    /// The plaintext name of the hash or stream field, the JSON path, or a payload's rule. `None` and `Some(b"")`
     /// are different places. At most `u32::MAX` bytes.
     pub field: Option<&'a [u8]>,
 }

@@ -202,6 +202,9 @@ impl Policy {
             (Verdict::Emulate(how), Some(rule)) if !keeps_protection(how, &scratch.hits) => {
                 return Err(refused(rule, Reason::MovesBetweenKeys));
             }
+            (_, Some(rule)) if rule.refuses_computing && spec.carries_payload() => {
+                return Err(refused(rule, Reason::DumpedValue));
+            }
             (Verdict::Emulate(how), _) if protected.is_some() || may_be => method = Some(how),
             (Verdict::Unless { words, instead, .. }, Some(_)) if words.any(request.args()) => {
                 // Without a method the grammar refuses the word.

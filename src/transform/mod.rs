@@ -14,6 +14,7 @@ mod emulate;
 mod info;
 mod json;
 mod open;
+mod payload;
 mod place;
 mod plan;
 mod push;

@@ -21,6 +21,8 @@ pub(super) enum OpenFailure {
     Value(OpenError),
     /// The reply has another shape than the command gives.
     Shape,
+    /// What the client is to get is sealed, and could not be.
+    Seal(String),
 }
 
 impl From<OpenError> for OpenFailure {
@@ -32,6 +34,7 @@ impl From<OpenError> for OpenFailure {
 impl fmt::Display for OpenFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Seal(why) => f.write_str(why),
             Self::Value(error) => write!(f, "WAXSEAL OPEN_FAILED {error}"),
             Self::Shape => f.write_str(
                 "WAXSEAL UNEXPECTED_REPLY the server's reply has a shape that this command does not give, so it was not passed on. \
@@ -126,6 +129,7 @@ impl Transform {
             ReplyPlan::Computed(scope, field, computing) => {
                 self.work_out(scope, field.as_deref(), computing, walk, proto, out)
             }
+            ReplyPlan::Payload(payload) => self.dumped(walk, payload, proto, out),
             ReplyPlan::Document(plan) => self.open_document(plan, walk, proto, out),
             ReplyPlan::Outcome(scope) => self.outcome(walk, scope, proto, out),
             ReplyPlan::Info { ours } => {

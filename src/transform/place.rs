@@ -58,6 +58,7 @@ pub(super) fn place_of<'a>(
         {
             place(1, None, What::Member)
         }
+        Values::Payload(at) if index == usize::from(at) => place(1, None, What::Payload),
         Values::MemberAtStart if form.start != 0 && index == form.start => place(1, None, What::Member),
         Values::Hashed { from } if index >= usize::from(from) => place(1, None, What::Hashed),
         Values::Message { channel, value } if index == usize::from(value) => {
@@ -94,6 +95,8 @@ pub(super) enum What {
     Element,
     FieldName,
     Message,
+    /// A whole key in the server's form, sealed already.
+    Payload,
     /// An element of a HyperLogLog, of which only a hash leaves.
     Hashed,
 }
@@ -105,6 +108,7 @@ impl What {
             Self::Member => Purpose::Member,
             Self::FieldName => Purpose::FieldName,
             Self::Message => Purpose::Message,
+            Self::Payload => Purpose::Payload,
             Self::Hashed => Purpose::Element,
         }
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::commands::Question;
 use super::compute::Computing;
 use super::json::DocumentPlan;
+use super::payload::Payload;
 use crate::command::{Args, Shape};
 use crate::crypto::{Place, Purpose, Scope, ScopeKind};
 use crate::policy::rules::{self, Fields};
@@ -34,6 +35,8 @@ pub enum ReplyPlan {
     FieldMapValues(Owned),
     /// What a key, or its field, holds, on which this is worked out for the client (STRLEN, LPOS).
     Computed(Owned, Option<Bytes>, Computing),
+    /// A whole key in the server's form, which is sealed for the client (DUMP).
+    Payload(Payload),
     /// A step of an emulated command; whoever sent it looks at the reply.
     Step,
     /// JSON texts.
@@ -234,6 +237,11 @@ fn greeting_in(proto: Proto) -> u8 {
         Proto::Resp2 => b'*',
         Proto::Resp3 => b'%',
     }
+}
+
+/// A whole key's place under a scope, perhaps of this rule only.
+pub(super) fn place_of_payload<'a>(owned: &'a Owned, rule: Option<&'a [u8]>) -> Place<'a> {
+    Place { purpose: Purpose::Payload, scope: owned.scope(), field: rule }
 }
 
 /// A named place under a scope, of this purpose.

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::commands::Question;
+use super::payload::Payload;
 use super::place::{PlaceOf, What, place_of};
 use super::plan::{Names, Owned, ReplyPlan, scope};
 use super::{Control, Transform, Wire, info};
@@ -169,11 +170,15 @@ impl Transform {
     }
 
     fn write_value(&mut self, place: &PlaceOf<'_>, value: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
+        let policy = self.policy.clone();
+        let rule = &policy.rules.rules()[place.rule];
+        if let What::Payload = place.what {
+            self.restored(&Payload::of(rule, place.key), value, out);
+            return Ok(());
+        }
         if value.len() + OVERHEAD > self.max_bulk {
             return Err(Refusal::TooLarge);
         }
-        let policy = self.policy.clone();
-        let rule = &policy.rules.rules()[place.rule];
         let cipher = self.cipher.as_mut().ok_or_else(|| Refusal::Seal("there is no keyring".into()))?;
         let what = place.what;
         let place = Place { purpose: what.purpose(), scope: scope(rule, place.key), field: place.field };
@@ -187,7 +192,7 @@ impl Transform {
         let found_again = match what {
             What::Member | What::FieldName => true,
             What::Element => rule.deterministic.list_elements,
-            What::Value | What::Message | What::Hashed => false,
+            What::Value | What::Message | What::Hashed | What::Payload => false,
         };
         if found_again {
             cipher.seal_deterministic(&place, value, out).map_err(failed)?;
@@ -228,6 +233,12 @@ impl Transform {
         Ok(match &spec.reply {
             // What is worked out here has been asked for in another way.
             Reply::Raw | Reply::Computed(_) => ReplyPlan::Sealed,
+            Reply::Payload => {
+                let hit = admitted.hits().first();
+                let place = hit.and_then(|hit| Some((rules.get(hit.rule?)?, args.get(hit.position)?)));
+                let (rule, key) = place.ok_or(Refusal::Unclear { command: spec.name })?;
+                ReplyPlan::Payload(Payload::of(rule, key))
+            }
             Reply::Info => ReplyPlan::Info { ours: info::asks_for_ours(args) },
             Reply::Shaped(shape) => shaped(shape),
             Reply::Optional { marked, plain } => shaped(if form.marked { marked } else { plain }),

@@ -389,7 +389,6 @@ def refusals(c, r):
         ["PFADD", c.session("refused hll"), secret("h")],
         ["RENAME", key, c.open_key("stolen")],
         ["COPY", key, c.open_key("stolen")],
-        ["DUMP", key],
         ["EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", "1", key, secret("e")],
         ["BITOP", "NOT", c.open_key("stolen"), key],
     ):

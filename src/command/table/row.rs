@@ -19,7 +19,7 @@ pub(super) use crate::command::Reason::{
 };
 pub(super) use crate::command::Values::{
     At, Elements, FieldPairs, FieldValue, From, GroupedMembers, Hashed, KeyPairs, KeyPairsToStart, MemberAtStart,
-    Members, Message, PairsAtStart, SecondsFrom,
+    Members, Message, PairsAtStart, Payload, SecondsFrom,
 };
 pub(super) use crate::command::{
     Around, Change, Combining, Computed, Conditional, Effect, FieldNames, Lex, Method, Move, Reply, Scanned, Search,
@@ -334,6 +334,9 @@ pub(super) const RADIUS: &[Word] = &[
 ];
 /// The same without STORE and STOREDIST.
 pub(super) const RADIUS_RO: &[Word] = RADIUS.split_at(2).1;
+/// RESTORE.
+pub(super) const RESTORE: &[Word] =
+    &[Word::plain("REPLACE", 0), Word::plain("ABSTTL", 0), Word::plain("IDLETIME", 1), Word::plain("FREQ", 1)];
 /// GEODIST.
 pub(super) const UNITS: &[Word] =
     &[Word::plain("M", 0), Word::plain("KM", 0), Word::plain("FT", 0), Word::plain("MI", 0)];

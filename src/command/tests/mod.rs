@@ -53,7 +53,10 @@ pub(super) fn shortest(row: &Spec) -> Vec<String> {
 fn value_positions(row: &Spec, len: usize) -> Vec<usize> {
     match row.values {
         Values::None => vec![],
-        Values::At(value) | Values::FieldValue { value, .. } | Values::Message { value, .. } => {
+        Values::At(value)
+        | Values::Payload(value)
+        | Values::FieldValue { value, .. }
+        | Values::Message { value, .. } => {
             vec![usize::from(value)]
         }
         Values::KeyPairs => (2..len).step_by(2).collect(),

@@ -37,6 +37,8 @@ pub(super) fn add_good(out: &mut Out) {
         let p = place(Purpose::Document, ScopeKind::Key, b"user:7", Some(path));
         out.good(&format!("JSON document: {what}"), Mode::Random, 0, &p, text);
     }
+    let p = place(Purpose::Payload, ScopeKind::Tag, b"7", Some(b"carts"));
+    out.good("DUMP payload under a tag, with its rule", Mode::Random, 0, &p, b"\x00\x01v\x0a\x00");
     let p = place(Purpose::Value, ScopeKind::Key, b"session:1", None);
     out.good("retired key", Mode::Random, 1, &p, b"old");
     out.good("pending key", Mode::Random, 2, &p, b"new");

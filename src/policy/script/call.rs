@@ -98,7 +98,7 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
 }
 
 fn needs_values(spec: &Spec) -> bool {
-    spec.values != Values::None || matches!(spec.reply, Reply::Computed(_))
+    spec.values != Values::None || matches!(spec.reply, Reply::Computed(_) | Reply::Payload)
 }
 
 /// Could one of these options be there, by which the server would compare ciphertext?
