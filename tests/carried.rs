@@ -141,6 +141,12 @@ fn times_to_live_of_fields_go_with_them() {
             client.run(line);
         }
         client.run(&format!("HPEXPIREAT k:1 {at} FIELDS 2 a c"));
+        assert_eq!(client.run("COPY k:1 k:9 DB 1"), Frame::Integer(1), "{binary}");
+        client.run("SELECT 1");
+        assert_eq!(client.run("PEXPIRETIME k:9"), Frame::Integer(at + 1), "{binary}");
+        let times = client.run("HPEXPIRETIME k:9 FIELDS 3 a b c");
+        assert_eq!(times, Frame::Array([at, -1, at].map(Frame::Integer).into()), "{binary}");
+        client.run("SELECT 0");
         for (line, key) in [("COPY k:1 k:2", "k:2"), ("RENAME k:2 k:3", "k:3"), ("RENAME k:3 names:1", "names:1")] {
             assert!(!matches!(client.run(line), Frame::Error(_)), "{binary}: {line}");
             assert_eq!(client.run(&format!("PEXPIRETIME {key}")), Frame::Integer(at + 1), "{binary}: {line}");
@@ -173,6 +179,7 @@ fn what_it_costs() {
         ("RENAME t2 t", 2),
         ("COPY t t3", 2),
         ("COPY t t3", 1),
+        ("COPY t t3 DB 1", 2),
         ("RENAMENX t t3", 1),
         ("LMOVE l m LEFT LEFT", 1),
         ("RPOPLPUSH nothing m", 0),

@@ -42,7 +42,8 @@ rule only those scripts run that are proven to touch none but the keys they decl
 that `[scripts] functions` names, unless the configuration says `[scripts] undeclared_keys = \"trust\"`.
 Queries of a search index read keys that their arguments do not name, and are refused likewise: as soon as
 there is any rule. SORT with a pattern after BY or GET does so, too; Waxseal carries it out where the pattern
-may name keys under a rule, and asks for them by their names, which hold the elements in clear.
+may name keys under a rule, and asks for them by their names, which hold the elements in clear. It compares
+texts by their bytes, as a server does in the locale C, and reads numbers as Redis 7.0 does.
 
 ## Runs on
 

@@ -224,7 +224,6 @@ impl fmt::Display for Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotCarried {
     Kind,
-    Elsewhere,
     Bares,
 }
 
@@ -234,10 +233,6 @@ impl fmt::Display for NotCarried {
             Self::Kind => {
                 "only strings, lists, sets, sorted sets and hashes can be encrypted anew for the other key; a stream, a JSON document or a \
                  HyperLogLog cannot. Read it and write it to the other key, or give both keys one scope"
-            }
-            Self::Elsewhere => {
-                "the option DB leads to another database, where it cannot be written together with what is read here. Copy within \
-                 this database, or read the value and write it there"
             }
             Self::Bares => {
                 "the other key's rule leaves in clear what is encrypted here (its `fields` or `deterministic`). Read the value and write it, \

@@ -111,8 +111,8 @@ impl Contents {
             b"getset" if rest.len() == 1 => return self.set(&[rest[0], b"GET"]),
             b"expire" if is_later(first(rest), 1) => {}
             b"pexpire" if is_later(first(rest), SECOND) => {}
-            // TTL and FIELDS are words of SWAP that touch times to live only.
-            b"persist" | b"ttl" | b"fields" => {}
+            // Words of SWAP, but for the first, that touch times to live only.
+            b"persist" | b"keep" | b"kept" | b"fields" | b"timed" => {}
             b"rpush" | b"lpush" | b"rpushx" | b"lpushx" | b"rpop" | b"lpop" | b"lset" | b"lrem" | b"linsert" => {
                 return self.change_list(&name.to_ascii_lowercase(), rest);
             }

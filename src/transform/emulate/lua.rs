@@ -112,13 +112,15 @@ local function told(v)
 end
 ";
 
-/// For each key its type, its digest, and what it holds; of keys behind so many as the argument says, the type alone.
+/// For each key its type, its digest, and what it holds; of keys behind so many as the argument says, the type alone, in
+/// the database that another argument names. Which one a script has selected is forgotten when it is over.
 pub(super) static SNAPSHOT: LazyLock<Script> = LazyLock::new(|| {
     Script::new([
         LOOK,
         "\
 local all, whole = {}, tonumber(ARGV[1] or #KEYS)
 for i, k in ipairs(KEYS) do
+  if i == whole + 1 and ARGV[2] then redis.call('SELECT', ARGV[2]) end
   local t, v
   if i <= whole then t, v = look(k) else t, v = redis.call('TYPE', k).ok, {} end
   all[i] = {t, mark(t, v), v}
@@ -147,15 +149,16 @@ return find(2, (#ARGV - 1) / 2)",
 /// A string or field is told by its length, its first 32 bytes (magic, key id and nonce) and its last 16 (the
 /// tag): the nonce is random, so that no two values share them, and a large value is not sent twice.
 ///
-/// Beside Redis's commands there are words of its own: FIELD sets a field of a hash and keeps its time to live, TTL gives
-/// one key the time to live of another, IF runs a command that has to say that it did something, FIELDS the fields of one hash those of another's; SCORES takes a sorted set away
-/// and keeps its scores, SCORED gives them to members of other names. A server that has no times to live for fields says so, which is as good as none.
+/// Beside Redis's commands there are words of its own: FIELD sets a field of a hash and keeps its time to live; IF runs a command that has to say that it did something; KEEP notes
+/// a key's time to live, KEPT gives it to a key, FIELDS and TIMED do the same for fields of hashes under other names; SCORES takes a sorted set away
+/// and keeps its scores, SCORED gives them to members of other names; ABSENT, before anything is written, is the guard
+/// of a key in a database that was selected. A server that has no times to live for fields says so, which is as good as none.
 pub(super) static SWAP: LazyLock<Script> = LazyLock::new(|| {
     Script::new([
         LOOK,
         FIND,
         "\
-local at, scores = 0, {}
+local at, scores, times, expires = 0, {}, {}
 local function take() at = at + 1 return ARGV[at] end
 local function holds(kind, k)
   if kind == 'string' then
@@ -195,17 +198,16 @@ local function run(...)
     local e = redis.pcall('HPEXPIRETIME', a, 'FIELDS', '1', b)
     redis.call('HSET', a, b, c)
     if type(e) == 'table' and not e.err and e[1] and e[1] > 0 then redis.call('HPEXPIREAT', a, e[1], 'FIELDS', '1', b) end
-  elseif word == 'TTL' then
-    local e = redis.pcall('PEXPIRETIME', a)
-    if type(e) == 'number' then
-      if e >= 0 then redis.call('PEXPIREAT', b, e) end
-    else
-      e = redis.call('PTTL', a)
-      if e >= 0 then redis.call('PEXPIRE', b, e) end
-    end
   elseif word == 'IF' then
     local done = redis.call(select(2, ...))
     return done and done ~= 0
+  elseif word == 'KEEP' then
+    expires = {'PEXPIREAT', redis.pcall('PEXPIRETIME', a)}
+    if type(expires[2]) ~= 'number' then expires = {'PEXPIRE', redis.call('PTTL', a)} end
+  elseif word == 'KEPT' then
+    if expires[2] >= 0 then redis.call(expires[1], a, expires[2]) end
+  elseif word == 'ABSENT' then
+    return redis.call('EXISTS', a) == 0
   elseif word == 'SCORES' then
     local v = redis.call('ZRANGE', a, 0, -1, 'WITHSCORES')
     for i = 1, #v, 2 do scores[v[i]] = v[i + 1] end
@@ -216,12 +218,14 @@ local function run(...)
       redis.call('ZADD', a, scores[old], new)
     end
   elseif word == 'FIELDS' then
-    local w, from, to = {...}, {}, {}
-    for i = 4, #w, 2 do from[#from + 1], to[#to + 1] = w[i], w[i + 1] end
+    local w, from = {...}, {}
+    for i = 3, #w, 2 do from[#from + 1] = w[i] end
     local e = redis.pcall('HPEXPIRETIME', a, 'FIELDS', #from, unpack(from))
     for i = 1, e.err and 0 or #e do
-      if e[i] > 0 then redis.call('HPEXPIREAT', b, e[i], 'FIELDS', 1, to[i]) end
+      if e[i] > 0 then times[w[2 * i + 2]] = e[i] end
     end
+  elseif word == 'TIMED' then
+    for f, e in pairs(times) do redis.call('HPEXPIREAT', a, e, 'FIELDS', 1, f) end
   else
     redis.call(...)
   end

@@ -96,8 +96,8 @@ enum Read {
     Command(Vec<Bytes>),
     /// SNAPSHOT of these keys, which are among the emulation's.
     Snapshot(Vec<Bytes>),
-    /// The same of the first, and the types of the others.
-    First(Vec<Bytes>),
+    /// The same of the first, and the types of the others, perhaps in another database.
+    First(Vec<Bytes>, Option<Bytes>),
     /// The types of these keys.
     Types(Vec<Bytes>),
     /// LOOKUP of these, if the first key still has this digest.
@@ -183,13 +183,14 @@ impl Transform {
             _ => 0,
         };
         let len = request.bytes().len();
+        let elsewhere = matches!(method, Method::Move(Move::Copy)) && (3..args.len()).any(|at| args.is(at, "DB"));
         let mut emulation = Emulation {
             command: spec.name,
             keys,
             changes_from,
             one_value: matches!(method, Method::Change(_)),
-            // The others leave some of it to the database.
-            followed: !matches!(method, Method::Move(Move::Found(_)) | Method::Conditional(_)),
+            // The others leave some of it to the database, or write to another one.
+            followed: !elsewhere && !matches!(method, Method::Move(Move::Found(_)) | Method::Conditional(_)),
             len,
             work,
             stage: Stage::Read(Read::Types(Vec::new())),
@@ -258,9 +259,9 @@ impl Emulation {
                 let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();
                 encode::command(out, &words);
             }
-            Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, keys.len(), form, out),
-            Stage::Read(Read::First(keys)) => swap::snapshot(keys, 1, form, out),
-            Stage::Read(Read::Types(keys)) => swap::snapshot(keys, 0, form, out),
+            Stage::Read(Read::Snapshot(keys)) => swap::snapshot(keys, keys.len(), None, form, out),
+            Stage::Read(Read::First(keys, database)) => swap::snapshot(keys, 1, database.as_ref(), form, out),
+            Stage::Read(Read::Types(keys)) => swap::snapshot(keys, 0, None, form, out),
             Stage::Read(Read::Found(key, digest, lookup)) => swap::look_up(key, digest, lookup, form, out),
             Stage::Write(write) => write.call(&self.keys, true, form, out),
         }
@@ -306,9 +307,10 @@ impl Emulation {
                 return Progress::Send;
             }
             let mut told = BytesMut::new();
-            match &self.stage {
-                Stage::Write(_) => super::open::raw_of_swap(frame, self.command, &mut told),
-                Stage::Read(_) => super::open::raw_of_sealed(frame, &mut told),
+            if self.is_script() {
+                super::open::raw_of_swap(frame, self.command, &mut told);
+            } else {
+                super::open::raw_of_sealed(frame, &mut told);
             }
             return Progress::Told(told.freeze());
         }

@@ -168,6 +168,7 @@ impl Emulation {
             Stage::Read(Read::Command(words)) => {
                 words.first().is_some_and(|name| [&b"LINDEX"[..], b"SISMEMBER"].contains(&&name[..]))
             }
+            Stage::Read(Read::First(_, database)) => database.is_none(),
             Stage::Read(_) => true,
             Stage::Write(_) => false,
         }

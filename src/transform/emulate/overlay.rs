@@ -74,7 +74,7 @@ impl Overlay {
     fn apply(&mut self, words: &[&[u8]]) -> bool {
         let key = words.get(1).copied().unwrap_or_default();
         let name = words.first().copied().unwrap_or_default().to_ascii_lowercase();
-        if matches!(&name[..], b"expire" | b"pexpire" | b"persist" | b"ttl" | b"fields") {
+        if matches!(&name[..], b"expire" | b"pexpire" | b"persist" | b"keep" | b"kept" | b"fields" | b"timed") {
             return true;
         }
         if let Some(contents) = self.bases.remove(key) {
@@ -115,7 +115,9 @@ impl Overlay {
         let answer = match read {
             Read::Command(words) => self.answer_to(words),
             Read::Snapshot(keys) => self.told(keys, keys.len()),
-            Read::First(keys) => self.told(keys, 1),
+            Read::First(keys, None) => self.told(keys, 1),
+            // What lies in another database is not followed.
+            Read::First(_, Some(_)) => Answer::Unknown,
             Read::Types(keys) => self.told(keys, 0),
             // Of keys that no command before has changed.
             Read::Found(..) => return Answer::Ask,

@@ -120,7 +120,7 @@ impl Rehearsal {
         let mut loads = true;
         if !self.bases.is_empty() {
             let form = Form { in_full: std::mem::take(&mut loads), locking: transform.locking == Locking::Taken };
-            snapshot(&self.bases, self.bases.len(), form, round.wire.buffer());
+            snapshot(&self.bases, self.bases.len(), None, form, round.wire.buffer());
             round.plans.push(ReplyPlan::Step);
         }
         for (number, Queued { emulation, known, .. }) in self.queued.iter_mut().enumerate() {

@@ -114,6 +114,11 @@ impl Write {
         self.commands.push(words.into_iter().map(Into::into).collect());
     }
 
+    /// The same of words that are at hand.
+    pub fn say(&mut self, words: &[&[u8]]) {
+        self.run(words.iter().map(|word| Bytes::copy_from_slice(word)));
+    }
+
     /// A command that takes any number of arguments behind its first words, in groups of so many, in as many
     /// commands as are needed. None if there are no arguments.
     pub fn run_all(&mut self, first: &[&[u8]], group: usize, more: &[Bytes]) {
@@ -188,10 +193,11 @@ impl Seen {
     }
 }
 
-/// Appends a call of SNAPSHOT, which looks into the first `whole` keys.
-pub(super) fn snapshot(keys: &[Bytes], whole: usize, form: Form, out: &mut BytesMut) {
+/// Appends a call of SNAPSHOT, which looks into the first `whole` keys; the others are perhaps in another database.
+pub(super) fn snapshot(keys: &[Bytes], whole: usize, database: Option<&Bytes>, form: Form, out: &mut BytesMut) {
     let some = (whole < keys.len()).then(|| whole.to_string().into());
-    call(&SNAPSHOT, form, keys, some.as_slice(), out);
+    let args: Vec<Bytes> = some.into_iter().chain(database.cloned()).collect();
+    call(&SNAPSHOT, form, keys, &args, out);
 }
 
 /// Appends a call of LOOKUP, if this key still has this digest.
