@@ -236,6 +236,7 @@ fn on_ciphertext() {
         "return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')",
         "return redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[1], 'BYSCORE')",
         "return redis.call('SSCAN', KEYS[1], ARGV[1], 'COUNT', 5)[2]",
+        "return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', 5)[2]",
     ] {
         assert_eq!(eval(&mut client, script, &["seen:none"], &["0"]), Frame::Array(vec![]), "{script}");
     }
@@ -254,6 +255,7 @@ fn on_ciphertext() {
         "redis.call('ZRANGE', KEYS[1], '-', '+', 'BYLEX')",
         "redis.call('ZRANGE', KEYS[1], 0, -1, ARGV[1])",
         "redis.call('SSCAN', KEYS[1], 0, 'match', 'a*')",
+        "redis.call('HSCAN', KEYS[1], 0, 'MATCH', 'a*')",
         "redis.call('ZRANGESTORE', KEYS[1], KEYS[1], '-', '+', 'BYLEX')",
     ] {
         let reply = eval(&mut client, script, &["seen:a"], &["x"]);

@@ -7,8 +7,8 @@
 
 use super::{Channel, Needs, Why};
 use crate::command::{
-    Access, ChannelPositions, FieldNames, Flags, KeyPositions, Keys, Lane, Reply, Request, Spec, Values, Verdict, When,
-    Words,
+    Access, ChannelPositions, FieldNames, Flags, Grammar, KeyPositions, Keys, Lane, Reply, Request, Spec, Values,
+    Verdict, When, Words,
 };
 
 /// What is known of an expression before the script runs.
@@ -26,6 +26,8 @@ pub(super) enum Value<'a> {
     Other,
 }
 
+/// Of HSCAN.
+const MATCH: Words = Words { from: 3, words: &["MATCH"] };
 /// Stands for an argument that is not known: no command, subcommand or number reads so.
 const UNKNOWN: &[u8] = b"?";
 /// Rows that a script may not run, or that this analysis does not follow: Redis refuses some, others
@@ -78,6 +80,8 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     }
     match spec.verdict {
         Verdict::Pass => {}
+        // Where names of fields are ciphertext, a pattern would be compared with that.
+        Verdict::Seal(Grammar::HashScan) => needs.values |= may_have(MATCH, values),
         Verdict::Seal(_) => needs.values |= needs_values(spec),
         Verdict::Unless { words, .. } => needs.values |= needs_values(spec) || may_have(words, values),
         Verdict::If { when: When::OneScope, .. } => {
