@@ -357,3 +357,23 @@ fn a_rule_may_refuse_what_computes() {
     assert_eq!(client.run("HSTRLEN h open"), Frame::Integer(1));
     assert_eq!(client.run("GET k"), Frame::bulk("1"));
 }
+
+/// A server that refuses a write says so in the same words, although a script has asked it.
+#[test]
+fn a_write_that_the_server_refuses_fails_in_its_words() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let (mut ours, mut theirs) = (sidecar.connect(), upstream.raw());
+    for line in ["SET s 1", "RPUSH l a b", "HSET h f 1"] {
+        ours.run(line);
+    }
+    theirs.run("CONFIG SET maxmemory 1");
+    let plain = theirs.run("SET other 1");
+    assert!(plain.is_error("OOM"), "{plain:?}");
+    for line in ["APPEND s x", "INCR n", "HINCRBY h f 1", "LINSERT l BEFORE a x", "COPY s t", "SETBIT s 1 1"] {
+        assert_eq!(ours.run(line), plain, "{line}");
+    }
+    ours.run("MULTI");
+    ours.run("INCR s");
+    assert!(ours.run("EXEC").is_error("EXECABORT Transaction discarded because of: OOM"));
+}
