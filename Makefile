@@ -2,13 +2,13 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint deny bench soak redis-suite clean
+.PHONY: help demo test setup lint deny bench soak redis-suite redis-suite-encrypted clean
 
 # rustup's place, for a shell whose PATH does not have it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build, start a TLS Redis and Waxseal in front of it, show a value read through it and read raw
 	@scripts/setup-redis.sh
@@ -40,6 +40,9 @@ soak: setup ## the long test: many clients, connections cut at random (WAXSEAL_S
 
 redis-suite: ## Redis's own test suite, directly and through Waxseal, compared test by test
 	@scripts/redis-suite.sh
+
+redis-suite-encrypted: ## the same with every key encrypted
+	@REDIS_SUITE_ENCRYPTED=1 scripts/redis-suite.sh
 
 clean: ## removes what the targets above made
 	rm -rf .venv .work tests/node/node_modules
