@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint deny bench soak redis-suite redis-suite-encrypted clean
+.PHONY: help demo test setup lint deny bench soak redis-suite redis-suite-encrypted bench-emulation clean
 
 # rustup's place, for a shell whose PATH does not have it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -34,6 +34,9 @@ deny: ## licences, banned and duplicate crates, sources, advisories
 
 bench: ## the benchmarks of benches/
 	cargo bench
+
+bench-emulation: ## what the commands cost that Waxseal carries out itself on encrypted values
+	@scripts/bench-emulation.sh
 
 soak: setup ## the long test: many clients, connections cut at random (WAXSEAL_SOAK_SECONDS, default 600)
 	WAXSEAL_SOAK_SECONDS=$${WAXSEAL_SOAK_SECONDS:-600} cargo test --release --test chaos -- --nocapture

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/applications.md",
     "docs/commands.md",
     "docs/configuration.md",
+    "docs/emulation.md",
     "docs/errors.md",
     "docs/quickstart.md",
     "docs/threat-model.md",
