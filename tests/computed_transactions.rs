@@ -298,6 +298,25 @@ fn an_outage_ends_a_transaction_only() {
     assert_eq!(exec(&mut client, &["INCR n"]), Frame::Array(vec![Frame::Integer(1)]));
 }
 
+/// CLIENT CACHING speaks of the next command, which would not be the transaction.
+#[test]
+fn what_is_to_be_cached_is_not_read_beside_it() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let mut client = sidecar.connect3();
+    assert_eq!(client.run("CLIENT TRACKING ON OPTIN"), Frame::ok());
+    client.run("SET n 1");
+    for (line, runs) in [("INCR n", false), ("STRLEN n", true)] {
+        assert_eq!(client.run("CLIENT CACHING YES"), Frame::ok());
+        assert_eq!(client.run("MULTI"), Frame::ok());
+        client.run("GET n");
+        client.run(line);
+        let answer = client.run("EXEC");
+        assert_eq!(answer.is_error("WAXSEAL UNSUPPORTED"), !runs, "{line}: {answer:?}");
+    }
+    assert_eq!(client.run("GET n"), Frame::bulk("1"));
+}
+
 /// One WATCH for all, one read for each value, MULTI, EXEC, and one write for each.
 #[test]
 fn what_a_transaction_costs() {

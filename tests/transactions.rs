@@ -224,3 +224,20 @@ fn a_sidecar_that_stops_waits_for_exec() {
     assert!(sidecar.wait_for_exit().success());
     assert_eq!(upstream.raw().run("EXISTS session:a session:b"), Frame::Integer(2));
 }
+
+/// CLIENT SETNAME and its like are carried out here, and like all of a transaction only if EXEC comes.
+#[test]
+fn what_is_answered_here_waits_for_exec_too() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start(&upstream);
+    let mut client = sidecar.connect();
+    let name = |client: &mut Raw| client.run("CLIENT GETNAME");
+    queue(&mut client, &["CLIENT SETNAME never"]);
+    assert_eq!(client.run("DISCARD"), Frame::ok());
+    assert_eq!(name(&mut client), Frame::Null);
+    queue(&mut client, &["CLIENT SETNAME later", "SET open:a 1", "CLIENT GETNAME", "CLIENT SETNAME bad\u{e9}name"]);
+    let Frame::Array(replies) = client.run("EXEC") else { panic!("EXEC has not run") };
+    assert_eq!(replies[..3], [Frame::ok(), Frame::ok(), Frame::bulk("later")]);
+    assert!(replies[3].is_error("ERR Client names cannot contain"), "{:?}", replies[3]);
+    assert_eq!(name(&mut client), Frame::bulk("later"));
+}

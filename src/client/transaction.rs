@@ -3,7 +3,9 @@
 //! Invariant: the answers to MULTI and to what follows are given in order, each once: here, if the client waits for
 //! them before EXEC, else by the server.
 
-use crate::transform::{Emulation, Outlook, Queued, ReplyPlan, Wire};
+use bytes::Bytes;
+
+use crate::transform::{Emulation, Outlook, Queued, ReplyPlan, Transform, Wire};
 
 /// What one command takes beside its bytes and its plan: its places in the queues of replies.
 const PER_COMMAND: usize = 128;
@@ -15,6 +17,8 @@ pub struct Block {
     pub wire: Wire,
     /// How the reply to each command is opened.
     pub plans: Vec<ReplyPlan>,
+    /// The commands that we answer ourselves: which of them it is, and the request.
+    pub own: Vec<(usize, Bytes)>,
     /// The commands that are emulated. Each has a plan that EXEC finds.
     pub emulated: Vec<Queued>,
     /// What the commands so far make of the keys; only looked at for those.
@@ -42,6 +46,14 @@ impl Block {
         self.count += 1;
     }
 
+    /// Takes one that we answer ourselves.
+    pub fn push_own(&mut self, request: Bytes) {
+        self.plans_weight += request.len();
+        self.own.push((self.count, request));
+        let plan = Transform::placeholder(&mut self.wire, Bytes::new());
+        self.push(plan);
+    }
+
     /// Takes an emulated command; `false` if it would read what only the database knows by then.
     #[must_use]
     pub fn push_emulated(&mut self, mut emulation: Emulation) -> bool {
@@ -62,7 +74,7 @@ impl Block {
     pub fn refuse(&mut self) {
         self.refused = true;
         (self.wire, self.plans, self.plans_weight) = (Wire::default(), Vec::new(), 0);
-        (self.emulated, self.outlook) = (Vec::new(), Outlook::default());
+        (self.own, self.emulated, self.outlook) = (Vec::new(), Vec::new(), Outlook::default());
     }
 
     /// About how many bytes it holds.

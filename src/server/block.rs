@@ -10,9 +10,9 @@ use super::desk::{Desk, Hold};
 use super::multi::{OK, error};
 use super::orders::may_write;
 use crate::client::{Block, wrong_arity};
-use crate::command::{Request, Spec, check_arity};
+use crate::command::{Request, check_arity};
 use crate::policy::{Refusal, Scratch};
-use crate::resp::encode;
+use crate::resp::{RequestLimits, RequestScanner, encode};
 use crate::transform::{Emulation, ReplyPlan, Transform, Wire};
 
 /// Of what is kept until EXEC. One command may go over it, for a value can be large.
@@ -123,10 +123,29 @@ impl Desk {
         Ok(())
     }
 
-    /// A command that we answer ourselves: the server runs PING in its place.
-    pub(super) fn answer_in_multi(&mut self, spec: &'static Spec, request: &Request<'_>) -> Result<(), Hold> {
-        let answer: Bytes = self.answer_bytes(spec, request).freeze();
-        self.enqueue(|wire| Ok(Transform::placeholder(wire, answer)))
+    /// A command that we answer ourselves, when EXEC comes; the server runs PING in its place.
+    pub(super) fn answer_in_multi(&mut self, request: &Request<'_>) -> Result<(), Hold> {
+        self.enqueue_with(|block| {
+            if block.refused {
+                block.count += 1;
+            } else {
+                block.push_own(Bytes::copy_from_slice(request.bytes()));
+            }
+            Ok(())
+        })
+    }
+
+    /// Carries out what the block leaves to us. EXEC is about to be sent: what a client watches may still have it run nothing.
+    pub(super) fn answer_own(&mut self, block: &mut Block) {
+        for (nth, bytes) in std::mem::take(&mut block.own) {
+            let mut scanner = RequestScanner::new();
+            let Ok(Some(_)) = scanner.scan(&bytes, &RequestLimits::authenticated(bytes.len())) else { continue };
+            let raw = scanner.request(&bytes);
+            let request = Request::parse(raw.bytes, raw.args);
+            if let Some(spec) = request.spec() {
+                block.plans[nth] = ReplyPlan::Replace(self.answer_bytes(spec, &request).freeze());
+            }
+        }
     }
 
     /// Gives the client the answers to MULTI and to what followed that it has not got yet. `true` if there were any.

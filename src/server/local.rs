@@ -69,7 +69,7 @@ impl Desk {
                     return self.unblock(request);
                 }
             }
-            _ if in_multi => return self.answer_in_multi(spec, request),
+            _ if in_multi => return self.answer_in_multi(request),
             _ => {}
         }
         self.answer(spec, request);

@@ -17,6 +17,8 @@ const MAX_SHARED_BYTES: usize = 1024 * 1024;
 const MAX_SHARED_COMMANDS: usize = 10_000;
 
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
+const CACHED: &str = "WAXSEAL UNSUPPORTED EXEC behind CLIENT CACHING is not possible with commands that Waxseal works out on \
+                      encrypted values. Send them by themselves, or read in another transaction";
 pub(super) const OK: &[u8] = b"+OK\r\n";
 
 impl Desk {
@@ -74,13 +76,18 @@ impl Desk {
             Err(Hold::Stall) => return Err(Hold::Stall),
             Err(Hold::Refuse(text)) => return self.give_up(error(&text)),
         };
-        let worker = self.worker.clone();
-        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
+        if emulates && lane.is_caching() {
+            // It would be about what is read beforehand, and the client would keep what it hears nothing of.
+            return self.give_up(error(CACHED));
+        }
         let (block, watches) = {
             let mut inner = self.sink.inner();
             (inner.session.block.take(), inner.session.watching)
         };
         let Some(mut block) = block else { return Ok(()) };
+        self.answer_own(&mut block);
+        let worker = self.worker.clone();
+        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
         worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
         if !block.emulated.is_empty() {
             self.begin_rehearsal(*block, watches, &lane);
