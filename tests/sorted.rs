@@ -262,6 +262,12 @@ fn it_works_in_transactions() {
     let nothing = Frame::Array(vec![Frame::Null; 3]);
     let replies = vec![Frame::Array(first), Frame::Integer(3), bulks(&["2", "3", "1"]), nothing];
     assert_eq!(client.run("EXEC"), Frame::Array(replies));
+    // Of what earlier commands make of the elements.
+    for line in ["MULTI", "RPUSH n 2", "RPUSH n 1", "SORT n GET o:*", "DEL n"] {
+        assert!(!matches!(client.run(line), Frame::Error(_)), "{line}");
+    }
+    let sorted = client.run("EXEC").items()[2].clone();
+    assert_eq!(sorted, Frame::Array(vec![Frame::bulk("a"), Frame::bulk("b")]));
     // What it leads to has been changed by an earlier command: EXEC says so, and nothing was done.
     for line in ["MULTI", "APPEND w:1 0", "SORT l BY w:* STORE e"] {
         assert!([Frame::ok(), queued.clone()].contains(&client.run(line)), "{line}");
