@@ -298,6 +298,50 @@ fn an_outage_ends_a_transaction_only() {
     assert_eq!(exec(&mut client, &["INCR n"]), Frame::Array(vec![Frame::Integer(1)]));
 }
 
+/// What was found by reading closely: each had another answer than Redis, or ran in part.
+#[test]
+fn what_is_not_followed_is_not_guessed() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.rules.clear();
+        settings.more = "[[encrypt]]\nid = 's'\nkeys = ['s:*']\n".into();
+    });
+    let mut client = sidecar.connect3();
+    client.run("MSET s:n 5 s:m 100 plain 1");
+    client.run("HSET s:h f 1");
+    let refused = |client: &mut Raw, lines: &[&[&[u8]]], last: &str| {
+        assert_eq!(client.run("MULTI"), Frame::ok());
+        for line in lines {
+            assert_eq!(client.command(line), Frame::Simple("QUEUED".into()));
+        }
+        assert!(client.run(last).is_error("WAXSEAL COMMAND_REFUSED"), "{last}");
+        assert!(client.run("EXEC").is_error("EXECABORT"), "{last}");
+    };
+    let script: &[&[u8]] = &[b"EVAL", b"return redis.call('DEL', ARGV[1])", b"1", b"plain", b"s:n"];
+    refused(&mut client, &[script], "INCR s:n");
+    refused(&mut client, &[&[b"COPY", b"s:n", b"s:m", b"DB", b"0", b"REPLACE"]], "INCR s:m");
+    refused(&mut client, &[&[b"HINCRBY", b"s:h", b"f", b"1"], &[b"SCRIPT", b"FLUSH"]], "HINCRBY s:h f 1");
+    assert_eq!(client.run("MGET s:n s:m"), Frame::Array(vec![Frame::bulk("5"), Frame::bulk("100")]));
+    // The null of the client's protocol, also where we give it.
+    client.send(b"MULTI\r\nDEL s:l\r\nLMOVE s:l s:k LEFT RIGHT\r\nEXEC\r\n");
+    (0..3).for_each(|_| _ = client.read());
+    assert_eq!(client.read_with_bytes().1, b"*2\r\n:0\r\n_\r\n");
+}
+
+/// Those that wait for their turn on a key hold no connection of the few that there are for transactions.
+#[test]
+fn a_queue_for_one_key_holds_no_connections() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let mut clients: Vec<Raw> = (0..600).map(|_| sidecar.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send(b"MULTI\r\nINCR n\r\n"));
+    clients.iter_mut().for_each(|client| (0..2).for_each(|_| _ = client.read()));
+    clients.iter_mut().for_each(|client| client.send(b"EXEC\r\n"));
+    let mut numbers: Vec<i64> = clients.iter_mut().map(|client| client.read().items().remove(0).integer()).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(1..=600), "each number once");
+}
+
 /// CLIENT CACHING speaks of the next command, which would not be the transaction.
 #[test]
 fn what_is_to_be_cached_is_not_read_beside_it() {

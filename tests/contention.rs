@@ -156,9 +156,14 @@ fn transactions_hold_through_two_sidecars_and_cut_connections() {
         let done = house.crowd(cut, |_, client| {
             let answered = (0..EACH).filter(|_| {
                 // Not one more after the connection has ended: it would not be inside MULTI.
-                let lines = ["MULTI", "INCR n", "EXPIRE n 1000", "HINCRBY h f 1", "INCR n"];
-                lines.iter().all(|line| client.run(line).is_some())
-                    && matches!(client.run("EXEC"), Some(Frame::Array(_)))
+                let lines = ["MULTI", "INCR n", "INCR m", "EXPIRE n 1000", "HINCRBY h f 1", "INCR n"];
+                if !lines.iter().all(|line| client.run(line).is_some()) {
+                    return false;
+                }
+                let Some(Frame::Array(done)) = client.run("EXEC") else { return false };
+                let numbers: Vec<i64> = done.into_iter().map(Frame::integer).collect();
+                assert_eq!([numbers[0] + 1, numbers[1], numbers[3]], [numbers[4], numbers[3], numbers[1]]);
+                true
             });
             answered.count()
         });

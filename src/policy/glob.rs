@@ -116,30 +116,16 @@ impl Glob {
         }
     }
 
-    /// Whether some key that begins with `start` matches.
+    /// Whether some key that begins with `start` matches. Up to the first run each step takes one byte, and a run takes all.
     pub fn may_begin_with(&self, start: &[u8]) -> bool {
-        // The steps that may come next; a run may be left at any time.
-        let after_runs = |mut at: usize, reached: &mut Vec<bool>| {
-            reached[at] = true;
-            while self.steps.get(at) == Some(&Step::AnyRun) {
-                at += 1;
-                reached[at] = true;
+        for (at, step) in self.steps.iter().enumerate() {
+            match (step, start.get(at)) {
+                (Step::AnyRun, _) | (_, None) => return true,
+                (one, Some(byte)) if !one.takes(*byte) => return false,
+                _ => {}
             }
-        };
-        let mut now = vec![false; self.steps.len() + 1];
-        after_runs(0, &mut now);
-        for byte in start {
-            let mut next = vec![false; self.steps.len() + 1];
-            for (at, step) in self.steps.iter().enumerate().filter(|(at, _)| now[*at]) {
-                match step {
-                    Step::AnyRun => after_runs(at, &mut next),
-                    one if one.takes(*byte) => after_runs(at + 1, &mut next),
-                    _ => {}
-                }
-            }
-            now = next;
         }
-        now.contains(&true)
+        start.len() <= self.steps.len()
     }
 
     /// A key that matches, for display; `None` if a class of the pattern takes no byte at all.

@@ -144,7 +144,7 @@ impl Policy {
                 if !matches!(spec.verdict, Verdict::Emulate(Method::Sort)) {
                     return Err(unclear);
                 }
-                may_be |= self.rules.may_cover(name.split(|byte| *byte == b'*').next().unwrap_or_default());
+                may_be = may_be || self.rules.may_cover(name.split(|byte| *byte == b'*').next().unwrap_or_default());
                 continue;
             }
             let rule = self.rules.find(name);

@@ -237,12 +237,17 @@ impl Desk {
 
     /// Gives a pinned lane back as soon as it is not needed: its budget is for others too.
     pub(super) fn release_if_idle(&mut self) {
+        self.release(0);
+    }
+
+    /// The same where so many replies are due that no lane owes.
+    pub(super) fn release(&mut self, own: usize) {
         if !matches!(self.attached, Attached::Alone { class: Some(_), .. }) {
             return;
         }
         let idle = {
             let inner = self.sink.inner();
-            inner.queue.waiting() == 0 && !inner.session.holds_lane()
+            inner.queue.waiting() == own && !inner.session.holds_lane()
         };
         if idle {
             self.detach();

@@ -58,9 +58,11 @@ impl Step {
         Rc::new(Self { sink, due: Cell::new(0), replies: RefCell::default(), failure: RefCell::default() })
     }
 
-    /// So many replies will come.
+    /// So many replies will come. What a connection that ended has left behind is none of them.
     pub fn expect(&self, due: usize) {
         self.due.set(due);
+        self.replies.borrow_mut().clear();
+        self.failure.borrow_mut().take();
     }
 
     /// All of them, if they are there.
@@ -78,6 +80,7 @@ impl Downstream for Step {
             return self.sink.note_queueing(plan, frame);
         }
         self.replies.borrow_mut().push(Bytes::copy_from_slice(frame));
+        self.sink.inner().rehearsed += frame.len();
         self.due.set(self.due.get().saturating_sub(1));
         if self.due.get() == 0 {
             self.sink.wake();

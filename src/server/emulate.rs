@@ -61,7 +61,10 @@ impl Desk {
             ticket,
             queued,
         });
-        if !queued {
+        if queued {
+            // It may take long, and a connection for this kind of command is for others, too.
+            self.release(1);
+        } else {
             self.put(&mut course, lane);
         }
         self.course = Some(course);
@@ -121,6 +124,7 @@ impl Desk {
         if !self.end_waiting(course.seq, frame) {
             return false;
         }
+        self.sink.inner().rehearsed = 0;
         let What::Command(emulation) = &mut course.what else { return false };
         let proto = self.sink.inner().session.proto;
         let mut out = BytesMut::new();
@@ -153,8 +157,9 @@ impl Desk {
 
     /// What was only read can be read again on another lane.
     fn lost_lane(&mut self, mut course: Box<Course>, failure: &Failure) -> bool {
-        if let What::Transaction(_) = course.what {
-            self.forget_rehearsal();
+        match course.what {
+            What::Transaction(_) => _ = self.forget_rehearsal(),
+            What::Command(_) => self.sink.inner().rehearsed = 0,
         }
         let ended = self.sink.inner().end.is_some() || self.worker.draining();
         if ended || !course.reads() || !matches!(failure, Failure::Unknown) || course.lost_lanes == LANES {

@@ -21,6 +21,8 @@ pub(super) struct Transaction {
     selects: bool,
     /// It was sent.
     runs: bool,
+    /// Of the block, in bytes.
+    weight: usize,
     pub need: Need,
 }
 
@@ -39,11 +41,12 @@ impl Desk {
     pub(super) fn begin_rehearsal(&mut self, block: Block, watches: bool, lane: &Rc<Lane>) {
         let need = if block.exclusive { Need::Exclusive } else { Need::Pinned(Class::Transaction) };
         let selects = block.selects;
-        self.sink.inner().rehearsed = block.weight();
-        let mut rehearsal =
-            Rehearsal::new(block.wire, block.plans, block.emulated, block.outlook.into_bases(), watches);
-        let round = Some(rehearsal.begin(&self.worker.transform.borrow()));
-        self.begin_course(What::Transaction(Transaction { rehearsal, round, selects, runs: false, need }), lane);
+        let weight = block.weight();
+        let rehearsal = Rehearsal::new(block.wire, block.plans, block.emulated, block.outlook.into_bases(), watches);
+        self.begin_course(
+            What::Transaction(Transaction { rehearsal, round: None, selects, runs: false, weight, need }),
+            lane,
+        );
     }
 
     /// Queues the next round; gives the number of replies that have to come.
@@ -55,7 +58,10 @@ impl Desk {
     ) -> usize {
         let round = match transaction.round.take() {
             Some(round) => round,
-            None => transaction.rehearsal.begin(&self.worker.transform.borrow()),
+            None => {
+                self.sink.inner().rehearsed = transaction.weight;
+                transaction.rehearsal.begin(&self.worker.transform.borrow())
+            }
         };
         transaction.runs = round.runs;
         {

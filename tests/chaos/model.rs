@@ -188,7 +188,7 @@ impl Op {
                 bytes.extend(encode(&[b"MULTI"]));
                 bytes.extend(ops.iter().flat_map(|op| op.bytes(names)));
                 if *refused {
-                    bytes.extend(encode(&[b"APPEND", &key(&0), b"more"]));
+                    bytes.extend(encode(&[b"PFADD", &key(&0), b"more"]));
                 }
                 bytes.extend(encode(&[b"EXEC"]));
                 bytes

@@ -1,6 +1,5 @@
 //! The file form of what a client sends: a head of comments, then for each connection a line `connection` and one
-//! line per command. Arguments stand between blanks; one with other bytes than printable ones in double quotes. A line
-//! that begins with `! ` is refused when every key is encrypted.
+//! line per command. Arguments stand between blanks; one with other bytes than printable ones in double quotes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,15 +10,11 @@ use super::support::upstream::PASSWORD;
 /// Stands for the upstream's password, which is this test's own.
 const PASSWORD_WORD: &str = "{password}";
 
-const REFUSED: &str = "! ";
-
 pub type Command = Vec<Vec<u8>>;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
     pub command: Command,
-    /// With a rule for every key.
-    pub refused: bool,
 }
 
 impl Sent {
@@ -69,9 +64,8 @@ impl Fixture {
             } else if line == "connection" {
                 fixture.connections.push(Vec::new());
             } else {
-                let (line, refused) = line.strip_prefix(REFUSED).map_or((line, false), |rest| (rest, true));
                 let connection = fixture.connections.last_mut().expect("`connection` comes first");
-                connection.push(Sent { command: words(line), refused });
+                connection.push(Sent { command: words(line) });
             }
         }
         assert!(!fixture.head.is_empty() && fixture.connections.iter().all(|c| !c.is_empty()), "{name} is incomplete");
@@ -83,8 +77,7 @@ impl Fixture {
         for connection in &self.connections {
             text.push_str("\nconnection\n");
             for sent in connection {
-                let mark = if sent.refused { REFUSED } else { "" };
-                writeln!(text, "{mark}{}", sent.shown()).expect("a String takes all");
+                writeln!(text, "{}", sent.shown()).expect("a String takes all");
             }
         }
         std::fs::write(folder().join(name).with_extension("txt"), text).expect("write the fixture");

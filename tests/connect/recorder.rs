@@ -65,7 +65,7 @@ fn commands(mut bytes: &[u8]) -> Vec<Sent> {
     while let Ok(Some(len)) = scanner.scan(bytes, &RequestLimits::authenticated(usize::MAX)) {
         let request = scanner.request(bytes);
         let command = request.args.iter().map(|at| request.bytes[at.clone()].to_vec()).collect();
-        commands.push(Sent { command, refused: false });
+        commands.push(Sent { command });
         scanner.reset();
         bytes = &bytes[len..];
     }

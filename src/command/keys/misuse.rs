@@ -6,7 +6,7 @@
 //! Must never: repeat an argument.
 
 use crate::command::grammar::integer;
-use crate::command::{Args, Keys, SortOption, Spec, sort_options};
+use crate::command::{Args, KeyPositions, Keys, SortOption, Spec, sort_options};
 
 const NOT_A_NUMBER: &str = "ERR value is not an integer or out of range";
 const NO_KEYS: &str = "ERR numkeys should be greater than 0";
@@ -20,6 +20,8 @@ impl Spec {
     pub fn misuse(&self, args: Args<'_>) -> Option<String> {
         match self.keys {
             Keys::Sort { store } => bad_option(args, store).map(Into::into),
+            // Words and operands are all that there is to understand.
+            Keys::GeoRadius { .. } => self.keys(args, &mut KeyPositions::new()).is_err().then(|| SYNTAX.into()),
             _ => self.bad_count(args),
         }
     }

@@ -89,8 +89,10 @@ fn all(strings: &[Bytes], len: usize, how: impl Fn(u8, u8) -> u8) -> Vec<u8> {
 
 fn both(mut to: Vec<u8>, how: impl Fn(u8, u8) -> u8, strings: &[Bytes]) -> Vec<u8> {
     for string in strings {
-        for (at, byte) in to.iter_mut().enumerate() {
-            *byte = how(*byte, string.get(at).copied().unwrap_or(0));
+        to.iter_mut().zip(string).for_each(|(byte, other)| *byte = how(*byte, *other));
+        // What is done with zeros leaves a bit or clears it.
+        if how(u8::MAX, 0) == 0 {
+            to[string.len()..].fill(0);
         }
     }
     to

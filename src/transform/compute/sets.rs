@@ -39,7 +39,7 @@ fn number(score: f64) -> f64 {
 /// nor aggregates.
 pub(in crate::transform) fn combine(
     how: Combining,
-    sources: &[Vec<Scored>],
+    sources: &[&[Scored]],
     weights: &[f64],
     aggregate: Aggregate,
 ) -> Vec<Scored> {
@@ -49,15 +49,15 @@ pub(in crate::transform) fn combine(
     order.sort_by_key(|at| sources[*at].len());
     match how {
         Combining::Difference => {
-            let others: HashSet<&Bytes> = sources.iter().skip(1).flatten().map(|(member, _)| member).collect();
-            let first = sources.first().into_iter().flatten();
+            let others: HashSet<&Bytes> = sources.iter().skip(1).copied().flatten().map(|(member, _)| member).collect();
+            let first = sources.first().into_iter().copied().flatten();
             first.filter(|(member, _)| !others.contains(member)).cloned().collect()
         }
         Combining::Union => {
             let mut places: HashMap<&Bytes, usize> = HashMap::new();
             let mut all: Vec<Scored> = Vec::new();
             for at in order {
-                for (member, score) in &sources[at] {
+                for (member, score) in sources[at] {
                     let score = number(score * weight(at));
                     match places.get(member) {
                         Some(place) => all[*place].1 = aggregate.add(all[*place].1, score),

@@ -13,8 +13,10 @@ use crate::transform::compute::bitwise::Bitwise;
 pub(super) struct Bits {
     how: Bitwise,
     destination: Home,
+    /// Each once, and in which order they are named.
     sources: Vec<Home>,
-    /// The request, if the server may not know the operation.
+    mentions: Vec<usize>,
+    /// The request with few sources, if the server may not know the operation.
     tried: Option<Vec<Bytes>>,
 }
 
@@ -24,8 +26,10 @@ impl Bits {
         let (destination, sources) = (Home::of(0, admitted, transform)?, Home::all(1, admitted, transform)?);
         let how = Bitwise::parse(args.get(1).unwrap_or_default(), sources.len());
         let how = how.map_err(|complaint| Refusal::Redis(complaint.into()))?;
-        let tried = (!how.is_everywhere()).then(|| args.from(0).map(Bytes::copy_from_slice).collect());
-        Ok(Self { how, destination, sources, tried })
+        // Two sources are enough for that.
+        let tried = (!how.is_everywhere()).then(|| args.from(0).take(5).map(Bytes::copy_from_slice).collect());
+        let (sources, mentions) = Home::distinct(sources);
+        Ok(Self { how, destination, sources, mentions, tried })
     }
 }
 
@@ -39,7 +43,9 @@ impl Work for Bits {
         if !found.iter().all(Snapshot::is_string_or_none) {
             return Err(WRONG_TYPE.into());
         }
-        let result = self.how.of(&Home::open_strings(&self.sources, &found, at.transform)?);
+        let strings = Home::open_strings(&self.sources, &found, at.transform)?;
+        let strings: Vec<Bytes> = self.mentions.iter().map(|number| strings[*number].clone()).collect();
+        let result = self.how.of(&strings);
         let mut write = Write::new(Home::all_unchanged(&self.sources, &found), integer(result.len()));
         if let Some(request) = &self.tried {
             // On ciphertext, and overwritten at once: a server that does not know it says so before anything is written.

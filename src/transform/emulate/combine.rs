@@ -19,7 +19,9 @@ const NEGATIVE_LIMIT: &str = "ERR LIMIT can't be negative";
 
 pub(super) struct Combined {
     what: Combine,
+    /// Each once, and in which order they are named.
     sources: Vec<Home>,
+    mentions: Vec<usize>,
     /// Only if the result is stored.
     destination: Option<Home>,
     /// Redis complains of them after it has looked at the types of the keys.
@@ -49,7 +51,8 @@ impl Combined {
             // Of sets there is only LIMIT, and that comes first.
             return Err(Refusal::Redis(complaint));
         }
-        Ok(Self { what, sources, destination, options })
+        let (sources, mentions) = Home::distinct(sources);
+        Ok(Self { what, sources, mentions, destination, options })
     }
 
     /// The members of one key, opened.
@@ -121,6 +124,7 @@ impl Work for Combined {
         for (source, found) in self.sources.iter().zip(&found) {
             sources.push(self.members(source, found, at.transform)?);
         }
+        let sources: Vec<&[Scored]> = self.mentions.iter().map(|number| &sources[*number][..]).collect();
         let mut members = combine(self.what.how, &sources, &options.weights, options.aggregate);
         if self.what.sorted {
             members.sort_by(by_score);

@@ -12,7 +12,7 @@ use super::swap::{Guard, Write};
 use super::{Context, Next, Read, Work, unexpected};
 use crate::command::Args;
 use crate::policy::{Admitted, Refusal};
-use crate::resp::{Token, Walker, encode};
+use crate::resp::{Proto, Token, Walker, encode};
 use crate::transform::Transform;
 use crate::transform::compute::{SYNTAX, score};
 
@@ -148,7 +148,8 @@ impl Work for Element {
     fn take(&mut self, reply: &[u8], at: &mut Context<'_>) -> Result<Next, String> {
         let stored = match Walker::new(reply).next() {
             Some(Token::Bulk(stored)) => Bytes::copy_from_slice(stored),
-            // None came. The server's null is the one that the client's command has.
+            // None came. The server's null is the one that the client's command has, but for the protocol.
+            Some(Token::Null) if at.proto == Proto::Resp3 => return Ok(Next::Answer(Bytes::from_static(b"_\r\n"))),
             Some(Token::Null) => return Ok(Next::Answer(Bytes::copy_from_slice(reply))),
             _ => return Err(unexpected()),
         };

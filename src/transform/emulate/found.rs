@@ -35,7 +35,8 @@ impl Found {
         if let Some(at) = member_at(around, args)? {
             stored[at] = from.seal_member(&stored[at], transform).map_err(Refusal::Redis)?;
         }
-        if (0..args.len()).any(|at| ["WITHCOORD", "WITHDIST", "WITHHASH"].iter().any(|word| args.is(at, word))) {
+        let options = options(around, args);
+        if options.iter().any(|at| ["WITHCOORD", "WITHDIST", "WITHHASH"].iter().any(|word| args.is(*at, word))) {
             return Err(Refusal::Redis(format!(
                 "ERR {} is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
                 if around == Around::Search { "GEOSEARCHSTORE" } else { "STORE option in GEORADIUS" }
@@ -43,8 +44,8 @@ impl Found {
         }
         let search = match around {
             Around::Search => {
-                let distances = |word: &&Bytes| !word.eq_ignore_ascii_case(b"STOREDIST");
-                let rest = stored.iter().skip(2).filter(distances).cloned();
+                let distances = |at: &usize| options.contains(at) && args.is(*at, "STOREDIST");
+                let rest = (2..args.len()).filter(|at| !distances(at)).map(|at| stored[at].clone());
                 [Bytes::from_static(b"GEOSEARCH")].into_iter().chain(rest).collect()
             }
             Around::Position | Around::Member => {
@@ -58,6 +59,27 @@ impl Found {
         };
         Ok(Self { from, to, search, stored })
     }
+}
+
+/// Where the words are that are options, and not their operands, which may read like one.
+fn options(around: Around, args: Args<'_>) -> Vec<usize> {
+    let (mut at, searches) = match around {
+        Around::Search => (3, true),
+        Around::Position => (6, false),
+        Around::Member => (5, false),
+    };
+    let mut found = Vec::new();
+    while at < args.len() {
+        found.push(at);
+        at += match () {
+            () if args.is(at, "COUNT") || args.is(at, "FROMMEMBER") || args.is(at, "STORE") => 2,
+            () if args.is(at, "STOREDIST") && !searches => 2,
+            () if args.is(at, "FROMLONLAT") || args.is(at, "BYRADIUS") => 3,
+            () if args.is(at, "BYBOX") => 4,
+            () => 1,
+        };
+    }
+    found
 }
 
 /// Where the one argument is that is a member.

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::snapshot::Snapshot;
@@ -45,6 +47,19 @@ impl Home {
         Self { key, rule: rule.map(|rule| rule.id.clone()), owned }
     }
 
+    /// Each of these keys once, and for each mention which of them it is: a request may name one key a thousand times.
+    pub fn distinct(homes: Vec<Self>) -> (Vec<Self>, Vec<usize>) {
+        let (mut seen, mut distinct) = (HashMap::new(), Vec::new());
+        let mentions = homes.into_iter().map(|home| {
+            *seen.entry(home.key.clone()).or_insert_with(|| {
+                distinct.push(home);
+                distinct.len() - 1
+            })
+        });
+        let mentions = mentions.collect();
+        (distinct, mentions)
+    }
+
     /// From this key up to the last.
     pub fn all(from: usize, admitted: &Admitted<'_>, transform: &Transform) -> Result<Vec<Self>, Refusal> {
         (from..admitted.hits().len()).map(|nth| Self::of(nth, admitted, transform)).collect()
@@ -63,15 +78,9 @@ impl Home {
         }
     }
 
-    /// The same of several keys, of which one may come twice.
+    /// The same of several keys.
     pub fn all_unchanged(homes: &[Self], found: &[Snapshot]) -> Vec<Guard> {
-        let mut guards = Vec::with_capacity(homes.len());
-        for (at, (home, found)) in homes.iter().zip(found).enumerate() {
-            if homes[..at].iter().all(|before| before.key != home.key) {
-                guards.push(home.unchanged(found));
-            }
-        }
-        guards
+        homes.iter().zip(found).map(|(home, found)| home.unchanged(found)).collect()
     }
 
     /// Is this field's value sealed?

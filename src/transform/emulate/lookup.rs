@@ -40,6 +40,11 @@ impl LookupBuilder {
         })
     }
 
+    /// Of how many words a call consists, about.
+    pub fn len(&self) -> usize {
+        self.keys.len() + 2 * self.wanted.len()
+    }
+
     pub fn build(self) -> Lookup {
         Lookup { keys: Rc::new(self.keys), wanted: Rc::new(self.wanted) }
     }

@@ -147,13 +147,14 @@ impl Transform {
             Method::Sort => 1,
             _ => 0,
         };
+        let elsewhere = matches!(method, Method::Move(Move::Copy)) && (3..args.len()).any(|at| args.is(at, "DB"));
         let mut emulation = Emulation {
             command: spec.name,
             keys,
             changes_from,
             one_value: matches!(method, Method::Change(_)),
-            // The others leave some of it to the database.
-            followed: !matches!(method, Method::Move(Move::Found(_)) | Method::Conditional(_)),
+            // The others leave some of it to the database, or write to one that may be this one.
+            followed: !elsewhere && !matches!(method, Method::Move(Move::Found(_)) | Method::Conditional(_)),
             len: request.bytes().len(),
             work,
             stage: Stage::Read(Read::Types(Vec::new())),

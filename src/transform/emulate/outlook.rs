@@ -5,7 +5,7 @@
 //! In: the sealed commands so far, and each emulated one. Out: [`Outlook::queue`]'s answer.
 //! Must never: say yes where the overlay would not know.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -22,6 +22,8 @@ pub struct Outlook {
     keys: HashMap<Bytes, Seen>,
     /// Keys that are read whole before the transaction.
     bases: BTreeSet<Bytes>,
+    /// Keys that an emulated command reads whole, and that are not read again for the next one.
+    read: HashSet<Bytes>,
     /// Some command may have changed any key.
     anything: bool,
     /// So many bytes of the transaction have been looked at.
@@ -69,7 +71,12 @@ impl Outlook {
         if self.anything {
             return None;
         }
-        let touched = emulation.keys.iter().any(|key| self.keys.contains_key(key));
+        let whole = emulation.one_value().is_none() && emulation.reads_foreseeably();
+        let read = whole && emulation.keys.iter().any(|key| self.read.contains(key));
+        if whole {
+            self.read.extend(emulation.keys.iter().cloned());
+        }
+        let touched = read || emulation.keys.iter().any(|key| self.keys.contains_key(key));
         let known = if touched { self.foresee(emulation)? } else { false };
         self.note_emulated(emulation);
         Some(known)
@@ -188,8 +195,13 @@ pub(super) fn commands(piece: &[u8], mut tell: impl FnMut(Effect<'_>)) {
 }
 
 fn tell_of(request: &Request<'_>, positions: &mut KeyPositions, tell: &mut impl FnMut(Effect<'_>)) {
-    let Some(spec) = request.spec().filter(|spec| spec.name != "select") else { return tell(Effect::Anything) };
-    if !writes(spec) {
+    // A script may touch keys that it does not declare (DEL needs no proof), and FLUSH take ours away that is known by then.
+    let followed = |spec: &&Spec| !["select", "script|flush"].contains(&spec.name) && !spec.flags.has(Flags::SCRIPT);
+    let reads = |spec: &&'static Spec| spec.name.ends_with("_ro");
+    let Some(spec) = request.spec().filter(|spec| followed(spec) || reads(spec)) else {
+        return tell(Effect::Anything);
+    };
+    if !spec.flags.has(Flags::WRITE) {
         return;
     }
     let words: Vec<&[u8]> = request.args().iter().collect();
@@ -211,8 +223,4 @@ fn tell_of(request: &Request<'_>, positions: &mut KeyPositions, tell: &mut impl 
             tell(Effect::Unforeseen(positions.iter().map(|key| name(key.at)).collect()));
         }
     }
-}
-
-fn writes(spec: &Spec) -> bool {
-    spec.flags.has(Flags::WRITE) || (spec.flags.has(Flags::SCRIPT) && !spec.name.ends_with("_ro"))
 }

@@ -198,10 +198,6 @@ impl Overlay {
         if !emulation.followed {
             return emulation.changed().iter().for_each(|key| _ = self.keys.insert(key.clone(), Held::Unknown));
         }
-        // To another database.
-        if write.commands().iter().any(|words| &words[0][..] == b"SELECT") {
-            return;
-        }
         for words in write.commands() {
             let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();
             if !self.apply(&words) {

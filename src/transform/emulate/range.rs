@@ -149,8 +149,10 @@ impl Bound {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let text = text.trim_ascii_start();
-        let score = if text.is_empty() { 0.0 } else { score::parse(text)? };
+        // It reads up to a NUL byte, as C does, and takes what is too large for infinite.
+        let text = text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_start();
+        let decimal = || std::str::from_utf8(text).ok()?.parse().ok().filter(|score: &f64| !score.is_nan());
+        let score = if text.is_empty() { 0.0 } else { score::parse(text).or_else(decimal)? };
         Some(Self { score, open })
     }
 

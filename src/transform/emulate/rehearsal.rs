@@ -72,6 +72,8 @@ pub struct Rehearsal {
     parts: Vec<Wire>,
     /// The last round watches keys before it reads them: those to which what was read has led.
     watches_more: bool,
+    /// How many replies the last round has.
+    due: usize,
     /// The script is among them, so that the server knows it by its name.
     loads: bool,
 }
@@ -99,6 +101,7 @@ impl Rehearsal {
             next: 0,
             parts: Vec::new(),
             watches_more: false,
+            due: 0,
             loads: false,
         }
     }
@@ -135,12 +138,16 @@ impl Rehearsal {
             round.plans.push(emulation.send(&mut round.wire));
             self.asked.push(number);
         }
+        self.due = round.plans.len();
         round
     }
 
     /// Takes the replies to the last round: to all of its [`ReplyPlan::Step`]s.
     pub fn take(&mut self, replies: Vec<Bytes>, transform: &mut Transform, proto: Proto) -> Rehearsed {
         transform.costs.steps.fetch_add(replies.len() as u64, Ordering::Relaxed);
+        if replies.len() != self.due {
+            return Rehearsed::Aborted(because_of(&[]));
+        }
         let mut replies = replies.into_iter();
         match self.stage {
             Rehearsing::Running => {
@@ -195,6 +202,7 @@ impl Rehearsal {
                         self.watches_more = true;
                     }
                     plans.push(emulation.send(&mut wire));
+                    self.due = plans.len();
                     return Rehearsed::Send(Round { wire, plans, runs: false });
                 }
                 (Answer::Checked(reply), Some(found)) => {
@@ -230,7 +238,7 @@ impl Rehearsal {
             self.parts.push(part);
             self.next += 1;
         }
-        self.stage = Rehearsing::Running;
+        (self.stage, self.due) = (Rehearsing::Running, 1);
         Rehearsed::Send(self.whole())
     }
 

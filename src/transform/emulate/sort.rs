@@ -20,6 +20,7 @@ use crate::transform::Transform;
 use crate::transform::compute::score;
 use crate::transform::compute::sets::{Scored, by_score};
 use crate::transform::compute::sorting::{Pattern, Sorting};
+use crate::transform::seal::MAX_SEALED_ARGS;
 
 pub(super) struct Sort {
     command: &'static str,
@@ -120,6 +121,9 @@ impl Sort {
                 }
             }
             None => order = Some(self.sorting.order(found.kind() == "set", &elements, &[])?),
+        }
+        if order.as_ref().map_or(elements.len(), Vec::len).saturating_mul(self.sorting.gets.len()) > MAX_SEALED_ARGS {
+            return Err(Refusal::TooManyValues.to_string());
         }
         let mut gets = vec![Vec::new(); elements.len()];
         let given = order.clone().unwrap_or_else(|| (0..elements.len()).collect());
@@ -242,6 +246,9 @@ impl Asking<'_> {
     /// The number of the answer to what this pattern names with this element, if it names anything.
     fn ask(&mut self, pattern: &Pattern, element: &Bytes) -> Result<Option<usize>, String> {
         let Pattern::Of { before, after, field } = pattern else { return Ok(None) };
+        if self.lookup.len() > MAX_SEALED_ARGS {
+            return Err(Refusal::TooManyValues.to_string());
+        }
         let key = Bytes::from([before, &element[..], after].concat());
         let policy = self.transform.policy.clone();
         let rule = policy.rules.find(&key);
