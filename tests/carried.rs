@@ -290,3 +290,58 @@ fn a_key_that_is_written_while_it_moves_loses_no_write() {
     all.dedup();
     assert_eq!(all.len(), 2 * EACH);
 }
+
+/// Options are options where they stand, and bounds are what C reads.
+#[test]
+fn words_and_bounds_are_read_as_redis_reads_them() {
+    let (plain, upstream) = (Upstream::start(), Upstream::start());
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let (mut bare, mut sealed) = (plain.raw(), sidecar.connect());
+    let lines: [&[&[u8]]; 9] = [
+        &[b"GEOADD", b"withcoord", b"13", b"38", b"STOREDIST"],
+        &[b"GEOSEARCHSTORE", b"go", b"withcoord", b"FROMMEMBER", b"STOREDIST", b"BYRADIUS", b"100", b"km"],
+        &[b"GEORADIUS", b"withcoord", b"13", b"38", b"100", b"km", b"STORE", b"withdist"],
+        &[b"ZADD", b"z", b"1", b"a", b"2", b"b"],
+        &[b"ZRANGESTORE", b"o", b"z", b"0", b"3e400", b"BYSCORE"],
+        &[b"ZRANGESTORE", b"o", b"z", b"1e-400", b"9", b"BYSCORE"],
+        &[b"ZRANGESTORE", b"o", b"z", b"-1e999", b"+inf", b"BYSCORE"],
+        &[b"ZRANGESTORE", b"o", b"z", b"1\0zz", b"9", b"BYSCORE"],
+        &[b"ZRANGESTORE", b"o", b"z", b"nan", b"9", b"BYSCORE"],
+    ];
+    for words in lines {
+        assert_eq!(sealed.command(words), bare.command(words), "{}", words.join(&b' ').escape_ascii());
+    }
+}
+
+/// However often a key is named, the database tells it once; and what Redis 8.2 alone knows is tried with few keys.
+#[test]
+fn a_key_named_often_is_read_once() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, encrypt_everything);
+    let (mut client, mut raw) = (sidecar.connect(), upstream.raw());
+    client.command(&[b"SET", b"a", &[b'x'; 100_000]]);
+    let sent = |raw: &mut support::Raw| {
+        let stats = String::from_utf8(raw.run("INFO stats").bytes()).expect("text");
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:")).expect("a number");
+        line.parse::<u64>().expect("a number")
+    };
+    let before = sent(&mut raw);
+    let mut words: Vec<&[u8]> = vec![b"BITOP", b"OR", b"d"];
+    words.extend([&b"a"[..]; 1200]);
+    assert_eq!(client.command(&words), Frame::Integer(100_000));
+    assert!(sent(&mut raw) - before < 1_000_000, "it was read more than once");
+    client.run("SADD s m");
+    let mut words: Vec<&[u8]> = vec![b"SINTERSTORE", b"t"];
+    words.extend([&b"s"[..]; 500]);
+    assert_eq!(client.command(&words), Frame::Integer(1));
+    assert_eq!(client.run("ZUNIONSTORE u 3 s s s WEIGHTS 1 2 3"), Frame::Integer(1));
+    assert_eq!(client.run("ZSCORE u m").bytes(), b"6");
+    let Some(newer) = Newer::start(REDIS_8_2) else { return };
+    let sidecar = newer.sidecar(encrypt_everything);
+    let mut client = sidecar.connect();
+    client.run("MSET k0 a k1 b");
+    let keys: Vec<String> = (0..9000).map(|n| format!("k{n}")).collect();
+    let mut words: Vec<&[u8]> = vec![b"BITOP", b"DIFF", b"d"];
+    words.extend(keys.iter().map(String::as_bytes));
+    assert_eq!(client.command(&words), Frame::Integer(1));
+}
