@@ -3,6 +3,10 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use support::raw::encode;
@@ -340,6 +344,62 @@ fn a_queue_for_one_key_holds_no_connections() {
     let mut numbers: Vec<i64> = clients.iter_mut().map(|client| client.read().items().remove(0).integer()).collect();
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(1..=600), "each number once");
+}
+
+/// Between sidecar and database, without TLS: when it is told to, it ends the connection behind so many
+/// replies to WATCH and what is read with it.
+fn cutter(target: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = listener.local_addr().expect("address").port();
+    let left = Arc::new(AtomicUsize::new(0));
+    let told = left.clone();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(("127.0.0.1", target)).expect("connect");
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let (told, mut server, mut client) = (told.clone(), server, client);
+            thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(len @ 1..) = server.read(&mut bytes) {
+                    let reads = bytes.starts_with(b"+OK\r\n$");
+                    let replies = if reads { told.swap(0, Ordering::SeqCst) } else { 0 };
+                    // WATCH's answer, then values: a line with the length, and a line with what it holds.
+                    let lines = (0..len).filter(|at| bytes[*at] == b'\n');
+                    let end = lines.map(|at| at + 1).nth((2 * replies).saturating_sub(2));
+                    let passed = if replies > 0 { end.unwrap_or(len) } else { len };
+                    if client.write_all(&bytes[..passed]).is_err() || replies > 0 {
+                        break;
+                    }
+                }
+                let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    (port, left)
+}
+
+/// The next connection is asked everything again; no reply of the old one counts.
+#[test]
+fn a_connection_that_ends_while_a_transaction_reads_leaves_nothing_behind() {
+    let upstream = Upstream::start();
+    let (port, cut_after) = cutter(upstream.plain_port);
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.rules.clear();
+        settings.url = format!("redis://default@127.0.0.1:{port}");
+        settings.more = "[[encrypt]]\nid = \"all\"\nkeys = [\"*\"]\nscope = \"rule\"\n".into();
+    });
+    for replies in 1..=3 {
+        let mut client = sidecar.connect();
+        client.run("MSET a 100 b 200 c 300");
+        assert_eq!(client.run("MULTI"), Frame::ok());
+        ["INCR a", "INCR b", "INCR c"].iter().for_each(|line| _ = client.run(line));
+        cut_after.store(replies, Ordering::SeqCst);
+        let wanted = [101, 201, 301].map(Frame::Integer).to_vec();
+        assert_eq!(client.run("EXEC"), Frame::Array(wanted), "cut after {replies}");
+        assert_eq!(cut_after.load(Ordering::SeqCst), 0, "it was cut");
+        assert_eq!(client.run("MGET a b c"), Frame::Array(["101", "201", "301"].map(Frame::bulk).to_vec()));
+    }
 }
 
 /// CLIENT CACHING speaks of the next command, which would not be the transaction.
