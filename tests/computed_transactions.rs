@@ -346,6 +346,29 @@ fn a_queue_for_one_key_holds_no_connections() {
     assert!(numbers.into_iter().eq(1..=600), "each number once");
 }
 
+/// What is read for a transaction counts against the budget of the process.
+#[test]
+fn what_a_transaction_reads_is_bounded() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        encrypt_everything(settings);
+        settings.more.push_str("[limits]\nmax_bulk = \"1mb\"\nbuffers = \"4mb\"\n");
+    });
+    let mut client = sidecar.connect();
+    for key in 0..8 {
+        client.command(&[b"RPUSH", format!("l:{key}").as_bytes(), &[b'x'; 900_000], b"y"]);
+    }
+    client.run("SET n 1");
+    assert_eq!(client.run("MULTI"), Frame::ok());
+    client.run("INCR n");
+    (0..8).for_each(|key| _ = client.run(&format!("LREM l:{key} 0 y")));
+    client.send(b"EXEC\r\n");
+    assert!(client.try_read().is_err(), "it was cut");
+    let mut other = sidecar.connect();
+    assert_eq!(other.run("GET n").bytes(), b"1");
+    assert_eq!(other.run("LLEN l:0"), Frame::Integer(2), "and nothing was written");
+}
+
 /// Between sidecar and database, without TLS: when it is told to, it ends the connection behind so many
 /// replies to WATCH and what is read with it.
 fn cutter(target: u16) -> (u16, Arc<AtomicUsize>) {

@@ -81,6 +81,7 @@ impl Downstream for Step {
         }
         self.replies.borrow_mut().push(Bytes::copy_from_slice(frame));
         self.sink.inner().rehearsed += frame.len();
+        self.sink.account();
         self.due.set(self.due.get().saturating_sub(1));
         if self.due.get() == 0 {
             self.sink.wake();
