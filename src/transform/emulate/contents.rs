@@ -90,11 +90,15 @@ impl Contents {
         Self::Nothing.apply(words).is_ok()
     }
 
+    /// Does this command, in lower case, touch times to live only? All but the first three are words of SWAP.
+    pub fn are_untouched_by(name: &[u8]) -> bool {
+        matches!(name, b"expire" | b"pexpire" | b"persist" | b"keep" | b"kept" | b"fields" | b"timed")
+    }
+
     /// What it leaves, if that is the same whatever is there before.
     pub fn decided_by(words: &[&[u8]]) -> Option<Self> {
         let (mut one, mut other) = (Self::Nothing, Self::Other(String::new()));
         let carried = |outcome: Carried| outcome.is_ok_and(|carried| carried);
-        // Times to live are none of the contents.
         let decided = carried(one.apply(words)) && carried(other.apply(words)) && !matches!(other, Self::Other(_));
         decided.then_some(one)
     }
@@ -111,8 +115,8 @@ impl Contents {
             b"getset" if rest.len() == 1 => return self.set(&[rest[0], b"GET"]),
             b"expire" if is_later(first(rest), 1) => {}
             b"pexpire" if is_later(first(rest), SECOND) => {}
-            // Words of SWAP, but for the first, that touch times to live only.
-            b"persist" | b"keep" | b"kept" | b"fields" | b"timed" => {}
+            b"expire" | b"pexpire" => return Err(Unforeseen),
+            other if Self::are_untouched_by(other) => {}
             b"rpush" | b"lpush" | b"rpushx" | b"lpushx" | b"rpop" | b"lpop" | b"lset" | b"lrem" | b"linsert" => {
                 return self.change_list(&name.to_ascii_lowercase(), rest);
             }

@@ -139,7 +139,7 @@ impl Outlook {
             Effect::Change(words) => {
                 let (name, key) = (words[0].to_ascii_lowercase(), words[1]);
                 let new = match &name[..] {
-                    b"expire" | b"pexpire" | b"persist" => return,
+                    name if Contents::are_untouched_by(name) => return,
                     _ if Contents::decided_by(words).is_some() => Seen { value: Value::Written, ..UNTOUCHED },
                     b"hset" | b"hmset" | b"hdel" => self.seen_by_fields(key),
                     _ => self.seen(key).changed(true),

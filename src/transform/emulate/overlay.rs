@@ -74,11 +74,12 @@ impl Overlay {
     fn apply(&mut self, words: &[&[u8]]) -> bool {
         let key = words.get(1).copied().unwrap_or_default();
         let name = words.first().copied().unwrap_or_default().to_ascii_lowercase();
-        if matches!(&name[..], b"expire" | b"pexpire" | b"persist" | b"keep" | b"kept" | b"fields" | b"timed") {
+        if Contents::are_untouched_by(&name) {
             return true;
         }
         if let Some(contents) = self.bases.remove(key) {
-            self.keys.insert(copy(key), Held::Whole(contents));
+            // If nothing less certain has come in between.
+            self.keys.entry(copy(key)).or_insert(Held::Whole(contents));
         }
         if let Some(Held::Whole(contents)) = self.keys.get_mut(key) {
             if let Ok(carried) = contents.apply(words) {
