@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint deny bench soak redis-suite redis-suite-encrypted bench-emulation clean
+.PHONY: help demo test setup lint deny bench soak redis-suite redis-suite-encrypted bench-emulation compare compare-short clean
 
 # rustup's place, for a shell whose PATH does not have it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -37,6 +37,16 @@ bench: ## the benchmarks of benches/
 
 bench-emulation: ## what the commands cost that Waxseal carries out itself on encrypted values
 	@scripts/bench-emulation.sh
+
+compare: ## Waxseal beside direct TLS, stunnel, HAProxy and Envoy, in about 45 minutes: docs/performance.md (ONLY=get-50,set-50 ROUNDS=3: these alone, printed)
+	@scripts/setup-compare.sh
+	cargo build --release --bin waxseal
+	@.venv/bin/python benches/compare $(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS))
+
+compare-short: ## the same with a few requests of each, in a minute, to see that it runs
+	@scripts/setup-compare.sh
+	$(if $(BENCH_BINARY),,cargo build --release --bin waxseal)
+	@.venv/bin/python benches/compare --short
 
 soak: setup ## the long test: many clients, connections cut at random (WAXSEAL_SOAK_SECONDS, default 600)
 	WAXSEAL_SOAK_SECONDS=$${WAXSEAL_SOAK_SECONDS:-600} cargo test --release --test chaos -- --nocapture
