@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/applications.md",
@@ -12,6 +12,7 @@ const PAGES: [&str; 9] = [
     "docs/configuration.md",
     "docs/emulation.md",
     "docs/errors.md",
+    "docs/performance.md",
     "docs/quickstart.md",
     "docs/threat-model.md",
 ];

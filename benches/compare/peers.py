@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers import ROOT, Failed, Process, next_port
+from servers import ROOT, Failed, Process, build_relay, next_port
 
 # Both that have a setting for it get a thread for each of the two cores; HAProxy and Waxseal take one per core themselves.
 ENVOY_THREADS = 2
@@ -45,7 +45,6 @@ def program(name, hint):
 
 
 def relay(work, port, upstream):
-    from servers import build_relay
     return [build_relay(), f"127.0.0.1:{port}", f"127.0.0.1:{upstream}", "0"]
 
 
@@ -121,22 +120,19 @@ def waxseal_program():
     return os.environ.get("BENCH_BINARY") or str(ROOT / "target/release/waxseal")
 
 
-def waxseal(*more):
+def waxseal(rules):
+    """With so many rules, of which only the last one matches what the load asks for; it encrypts everything."""
     def command(work, port, upstream):
         keyring = f"{work}/keyring.json"
         if not os.path.exists(keyring):
             subprocess.run([waxseal_program(), "keygen", "--out", keyring], check=True, capture_output=True)
-        return [waxseal_program(), "run", "--listen", f"127.0.0.1:{port}", "--upstream", f"rediss://default@127.0.0.1:{upstream}",
-                "--ca-file", f"{work}/ca.pem", "--keyring", keyring, "--log-level", "error", *more]
+        encrypt = [f'[[encrypt]]\nid = "r{n}"\nkeys = ["tenant-{n:05}:*"]\n' for n in range(1, rules)]
+        encrypt += ['[[encrypt]]\nid = "all"\nkeys = ["*"]\n'] * (rules > 0)
+        config = write(work, f"waxseal-{port}.toml", "".join(encrypt))
+        return [waxseal_program(), "run", "--config", config, "--listen", f"127.0.0.1:{port}", "--keyring", keyring,
+                "--upstream", f"rediss://default@127.0.0.1:{upstream}", "--ca-file", f"{work}/ca.pem", "--log-level", "error"]
 
     return command
-
-
-def rule_file(work, patterns):
-    """A configuration with so many rules, of which only the last one matches what the load asks for."""
-    rules = [f'[[encrypt]]\nid = "r{n}"\nkeys = ["tenant-{n:05}:*"]\n' for n in range(patterns - 1)]
-    rules.append('[[encrypt]]\nid = "all"\nkeys = ["*"]\n')
-    return write(work, f"rules-{patterns}.toml", "".join(rules))
 
 
 # The names are those of tables, plot and command line, in the order of all three.
@@ -148,8 +144,8 @@ WAYS = [
     Way("haproxy", "HAProxy", command=haproxy),
     Way("envoy-3ms", "Envoy, 3 ms flush", command=envoy({"buffer_flush_timeout": "0.003s", "max_buffer_size_before_flush": 1024})),
     Way("envoy", "Envoy, no delay", command=envoy({})),
-    Way("waxseal", "Waxseal, no rule", command=waxseal()),
-    Way("waxseal-all", "Waxseal, all encrypted", prefix="e", command=waxseal("--encrypt", "*")),
+    Way("waxseal", "Waxseal, no rule", command=waxseal(rules=0)),
+    Way("waxseal-all", "Waxseal, all encrypted", prefix="e", command=waxseal(rules=1)),
 ]
 WAY = {way.name: way for way in WAYS}
 
@@ -162,7 +158,8 @@ def versions():
         except Failed as failed:
             return str(failed)
         said = subprocess.run([path, flag], capture_output=True, text=True)
-        return re.search(r"\d+\.\d+[.\d]*", said.stdout + said.stderr)[0]
+        # Envoy begins with its own path, which may have a number in it.
+        return re.search(r"\d+\.\d+[.\d]*", (said.stdout + said.stderr).replace(path, ""))[0]
 
     return {"redis-server and redis-benchmark": of("redis-server", "--version"),
             "stunnel": of("stunnel4", "-version", "Debian package stunnel4"),

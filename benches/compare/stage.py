@@ -6,19 +6,26 @@ import redis
 
 import load
 from peers import WAY
+from footprint import open_idle
 from readings import cpu_seconds, kernel_seconds
-from scenarios import HUGE, SMALL, fill, value
-from servers import Failed, certificates, start_redis, start_relay
+from servers import Failed, certificates, request, start_redis, start_relay
+from workload import SMALL, value
 
-# The first run of a way in a scenario, from whose rate the length of the others follows.
-PROBE_REQUESTS = 200
-PROBE_SHARE = 0.15
+# The first runs of a way in a scenario become longer until one takes this share of the time that it is to take, and the
+# length of all others follows from its rate; they also warm up connections and caches.
+PROBE_TURNS = 2
+PROBE_REQUESTS = 50
+PROBE_SHARE = 0.2
+# So long runs what is beside, in seconds, before the measurement.
 WARM_UP = 0.3
+SHORT_VALUES = 200
+SHORT_IDLE = 0.05
 
 
 class Stage:
-    def __init__(self, work):
+    def __init__(self, work, short=False):
         self.work = work
+        self.short = short
         certificates(work)
         self.redis = start_redis(work)
         self.relays = {}
@@ -26,13 +33,16 @@ class Stage:
         self.filled = set()
         self.requests = {}
 
-    def upstream(self, round_trip):
+    def upstream(self, round_trip, way=None):
         """The database's TLS port, as near or far as that."""
+        # The two that have no TLS of their own stand before the database's plain port.
+        tls = way is None or way.name not in ("plain", "relay")
+        near = self.redis.tls_port if tls else self.redis.port
         if not round_trip:
-            return self.redis.tls_port
-        if round_trip not in self.relays:
-            self.relays[round_trip] = start_relay(self.work, self.redis.tls_port, round_trip)
-        return self.relays[round_trip].port
+            return near
+        if (round_trip, tls) not in self.relays:
+            self.relays[round_trip, tls] = start_relay(self.work, near, round_trip)
+        return self.relays[round_trip, tls].port
 
     def proxy(self, way, round_trip=0):
         """The running proxy of a way, or None where it has none. Started when first asked for, and again if it has ended."""
@@ -40,27 +50,23 @@ class Stage:
             return None
         running = self.proxies.get((way, round_trip))
         if running is None or not running.alive():
-            # The bare relay has no TLS of its own, so it stands before the database's plain port.
-            upstream = self.redis.port if way.name == "relay" and not round_trip else self.upstream(round_trip)
-            running = self.proxies[way, round_trip] = way.start(self.work, upstream)
+            running = self.proxies[way, round_trip] = way.start(self.work, self.upstream(round_trip, way))
         return running
 
     def target(self, way, round_trip=0):
+        """Where its clients connect, and the authority they trust, if they speak TLS."""
         proxy = self.proxy(way, round_trip)
         if proxy:
             return proxy.port, None
-        if way.name == "tls":
-            return self.upstream(round_trip), f"{self.work}/ca.pem"
-        return self.redis.port, None
+        return self.upstream(round_trip, way), f"{self.work}/ca.pem" if way.name == "tls" else None
 
     def fill(self, way, scenario):
-        """What the scenario reads, written once for all ways that read in clear and once for the one that does not."""
-        writer = self.target(way if way.prefix == "e" else WAY["plain"])[0]
-        client = redis.Redis(port=writer, protocol=2)
-        for what in scenario.data:
-            if (way.prefix, what) not in self.filled:
-                fill(client, way.prefix, what)
-                self.filled.add((way.prefix, what))
+        """What the scenario reads, written once for all ways that read in clear and once for those that do not."""
+        writer = redis.Redis(port=self.target(WAY["waxseal-all" if way.prefix == "e" else "plain"])[0], protocol=2)
+        for data in scenario.data:
+            if (way.prefix, data) not in self.filled:
+                data.write(writer, way.prefix, SHORT_VALUES if self.short else data.count)
+                self.filled.add((way.prefix, data))
 
     def check(self, way):
         """That the way gives what was written, and that the database holds ciphertext where it should."""
@@ -75,18 +81,15 @@ class Stage:
         if in_clear != (way.prefix == "c"):
             raise Failed("the database holds " + ("plaintext" if in_clear else "something else"))
 
-    def measure(self, way, scenario, seconds):
+    def measure(self, way, scenario):
         """One run. Raises Failed."""
         self.fill(way, scenario)
         target = self.target(way, scenario.round_trip)
         work = scenario.load.under(way.prefix)
-        requests = self.requests.get((way, scenario.name))
-        if requests is None:
-            # Twice: the first is also what warms up connections and caches.
-            probe = max(PROBE_REQUESTS if scenario.data != (HUGE,) else 50, 4 * work.clients * work.pipeline // 2)
-            rate = load.run(target, work, probe)["rps"]
-            rate = load.run(target, work, max(probe, int(rate * seconds * PROBE_SHARE)))["rps"]
-            requests = self.requests[way, scenario.name] = max(probe, int(rate * seconds))
+        requests = self.requests.get((way, scenario.name)) or self.probe(target, work, scenario)
+        self.requests[way, scenario.name] = requests
+        idle = int(scenario.idle * (SHORT_IDLE if self.short else 1))
+        held = open_idle(target[0], request(b"PING"), idle)
         others = [load.start(target, beside.under(way.prefix)) for beside in scenario.beside]
         try:
             if others:
@@ -96,6 +99,18 @@ class Stage:
             for other in others:
                 other.kill()
                 other.wait()
+            for connection in held:
+                connection.close()
+
+    def probe(self, target, work, scenario):
+        """How many requests take as long as the scenario is to take."""
+        requests = max(PROBE_REQUESTS, PROBE_TURNS * work.clients * work.pipeline)
+        while not self.short:
+            rate = load.run(target, work, requests)["rps"]
+            if requests / rate >= PROBE_SHARE * scenario.seconds:
+                return max(requests, int(rate * scenario.seconds))
+            requests *= 4
+        return requests
 
     def run(self, way, scenario, target, work, requests, others):
         proxy = self.proxy(way, scenario.round_trip)
