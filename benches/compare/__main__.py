@@ -15,7 +15,7 @@ from readings import processor
 from scenarios import scenarios
 from servers import ROOT, Failed, allow_many_connections
 from stage import Stage
-from workload import Scenario
+from workload import FEWER_ROUNDS, Scenario
 
 # The short form: of each kind one, and fewer idle connections.
 SHORT = "get-1,get-50,set-50-p16,get-64k,set-1m,mget-100,lrange,get-50-5ms,mix-5ms-*,footprint,growth-set-1*,growth-lrange-10*,growth-rules-*,growth-idle-*"
@@ -51,7 +51,8 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="compare", description=__doc__)
+    parser = argparse.ArgumentParser(prog="compare", description=__doc__,
+                                     epilog=f"scenarios: {', '.join(s.name for s in scenarios())}, {footprint.NAME}, growth-*")
     parser.add_argument("--only", default="", help="scenarios, separated by commas, or beginnings of their names with a *")
     parser.add_argument("--ways", default="", help=f"of {', '.join(WAY)}")
     parser.add_argument("--rounds", type=int, default=5)
@@ -65,7 +66,7 @@ def parse():
     if options.short:
         options.rounds = 1
         options.only = options.only or SHORT
-    whole = [*scenarios(), Scenario(footprint.NAME, "", None, seconds=FOOTPRINT_SECONDS, rounds=3), *growth.points()]
+    whole = [*scenarios(), Scenario(footprint.NAME, "", None, seconds=FOOTPRINT_SECONDS, rounds=FEWER_ROUNDS), *growth.points()]
     options.scenarios = [scenario for scenario in whole if chosen(scenario.name, options.only)]
     if not options.scenarios:
         parser.error(f"no such scenario; there are {', '.join(scenario.name for scenario in whole)}")

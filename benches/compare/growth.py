@@ -2,11 +2,10 @@
 connections, which it should not notice."""
 
 from peers import WAY, Way, waxseal
-from workload import HUGE, SMALL, VALUES, Scenario, get, list_of, lrange, set_, values_of
+from workload import FEWER_ROUNDS, HUGE, SMALL, VALUES, Scenario, get, list_of, lrange, set_, values_of
 
 BOTH = (WAY["waxseal"], WAY["waxseal-all"])
 ALL = (WAY["waxseal-all"],)
-ROUNDS = 3
 
 
 def by_bytes(verb, load):
@@ -48,4 +47,4 @@ def points():
     """Scenarios as of any other group."""
     for curve, (_, make) in CURVES.items():
         for x, scenario in make():
-            yield Scenario(**{**vars(scenario), "name": name_of(curve, x), "rounds": ROUNDS, "group": "growth"})
+            yield Scenario(**{**vars(scenario), "name": name_of(curve, x), "rounds": FEWER_ROUNDS, "group": "growth"})

@@ -157,9 +157,11 @@ def versions():
             path = envoy_program() if name == "envoy" else program(name, hint)
         except Failed as failed:
             return str(failed)
-        said = subprocess.run([path, flag], capture_output=True, text=True)
+        done = subprocess.run([path, flag], capture_output=True, text=True)
         # Envoy begins with its own path, which may have a number in it.
-        return re.search(r"\d+\.\d+[.\d]*", (said.stdout + said.stderr).replace(path, ""))[0]
+        said = (done.stdout + done.stderr).replace(path, "")
+        number = re.search(r"\d+\.\d+[.\d]*", said)
+        return number[0] if number else f"does not say its version: {said[:100]}"
 
     return {"redis-server and redis-benchmark": of("redis-server", "--version"),
             "stunnel": of("stunnel4", "-version", "Debian package stunnel4"),

@@ -7,6 +7,7 @@ from growth import CURVES
 from peers import WAY, WAYS
 from results import middle, ratio, samples, spread, values
 from scenarios import GROUPS, scenarios
+from workload import FEWER_ROUNDS
 
 TITLES = {scenario.name: scenario.title for scenario in scenarios()}
 FOOTPRINTS = {"ping_ms": "start to the first PONG, ms", "get_ms": "start to the first GET, ms", "rest_mb": "resident at rest, MB",
@@ -129,4 +130,6 @@ def failures(results):
 
 def of_machine(results):
     versions = "; ".join(f"{name} {version}" for name, version in results["versions"].items())
-    return f"Measured on {results['machine']}; medians of {results['rounds']} rounds. {versions}.\n"
+    rounds = results["rounds"]
+    fewer = f", {FEWER_ROUNDS} where it is said below" if rounds > FEWER_ROUNDS else ""
+    return f"Measured on {results['machine']}; rounds: {rounds}{fewer}. {versions}.\n"

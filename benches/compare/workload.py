@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 SMALL, MEDIUM, LARGE, HUGE = 100, 1024, 64 * 1024, 1024 * 1024
 ELEMENTS = 100_000
+# In how many rounds a scenario takes part at most. What few goals are about has fewer, for all together take 40 minutes.
+ALL_ROUNDS, FEWER_ROUNDS = 100, 3
 RANDOM = "__rand_int__"
 # In names of keys and commands it stands for the way's own prefix.
 PREFIX = "@"
@@ -84,7 +86,7 @@ class Scenario:
     idle: int = 0
     # The only ways to measure, where it is not about all.
     ways: tuple = ()
-    rounds: int = 100
+    rounds: int = ALL_ROUNDS
     group: str = ""
 
 
