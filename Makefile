@@ -38,12 +38,12 @@ bench: ## the benchmarks of benches/
 bench-emulation: ## what the commands cost that Waxseal carries out itself on encrypted values
 	@scripts/bench-emulation.sh
 
-compare: ## Waxseal beside direct TLS, stunnel, HAProxy and Envoy, in about 45 minutes: docs/performance.md (ONLY=get-50,set-50 ROUNDS=3: these alone, printed)
+compare: ## Waxseal beside direct TLS, stunnel, HAProxy and Envoy, 40 minutes, into docs/performance.md; ONLY=get-50,set-50 ROUNDS=3: these alone, printed
 	@scripts/setup-compare.sh
-	cargo build --release --bin waxseal
+	$(if $(BENCH_BINARY),,cargo build --release --bin waxseal)
 	@.venv/bin/python benches/compare $(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS))
 
-compare-short: ## the same with a few requests of each, in a minute, to see that it runs
+compare-short: ## one of each kind with a few requests, in a minute, to see that it runs
 	@scripts/setup-compare.sh
 	$(if $(BENCH_BINARY),,cargo build --release --bin waxseal)
 	@.venv/bin/python benches/compare --short
