@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "lanes/bulk.rs"]
+mod bulk;
 #[path = "lanes/handover.rs"]
 mod handover;
 #[path = "lanes/peer.rs"]

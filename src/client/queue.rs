@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// An empty output buffer larger than this is given back.
+/// An empty output buffer larger than this is not kept by its client.
 const KEEP_CAPACITY: usize = 16 * 1024;
 
 /// A reply came for a request that is not the next one due. Fatal for the client: nothing can be
@@ -115,16 +115,29 @@ impl ReplyQueue {
         self.held
     }
 
-    /// The first `n` bytes were written to the client.
-    pub fn advance(&mut self, n: usize) {
+    /// The first `n` bytes were written to the client. Gives a large buffer that is empty now.
+    pub fn advance(&mut self, n: usize) -> Option<BytesMut> {
         self.out.advance(n);
-        if self.out.is_empty() {
-            // `capacity` would tell only what is left behind the bytes that were written.
-            if self.out.try_reclaim(KEEP_CAPACITY + 1) {
-                self.out = BytesMut::new();
-            } else {
-                self.out.clear();
-            }
+        if !self.out.is_empty() {
+            return None;
+        }
+        // `capacity` would tell only what is left behind the bytes that were written.
+        if self.out.try_reclaim(KEEP_CAPACITY + 1) {
+            return Some(std::mem::take(&mut self.out));
+        }
+        self.out.clear();
+        None
+    }
+
+    /// Would a buffer from somewhere else serve for `n` bytes that are about to be written?
+    pub fn wants_buffer(&self, n: usize) -> bool {
+        n > KEEP_CAPACITY && self.out.is_empty() && self.out.capacity() < n
+    }
+
+    /// An empty buffer, as [`Self::advance`] gave it.
+    pub fn lend(&mut self, buffer: BytesMut) {
+        if self.out.is_empty() && buffer.is_empty() {
+            self.out = buffer;
         }
     }
 

@@ -4,8 +4,9 @@
 //! Must never: hand out the key of another scope (entries are compared whole, not by hash), grow
 //! without bound, or free a key without wiping it.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::fast::RandomState;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -81,7 +82,7 @@ struct Slot {
 }
 
 /// Derived keys by what they were derived from: a set-associative table, because its bound is
-/// exact, eviction costs nothing, and names chosen to collide can only cause derivations.
+/// exact, eviction costs nothing, and names chosen to collide, should somebody guess the seed, can only cause derivations.
 pub(super) struct DerivedCache {
     hasher: RandomState,
     /// Each set at most [`WAYS`] long, the last used first.
@@ -93,7 +94,7 @@ pub(super) struct DerivedCache {
 
 impl DerivedCache {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::new(), sets: (0..SETS).map(|_| Vec::new()).collect(), spare: None }
+        Self { hasher: RandomState::default(), sets: (0..SETS).map(|_| Vec::new()).collect(), spare: None }
     }
 
     /// Forgets and wipes everything: for a new keyring.

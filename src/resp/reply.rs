@@ -79,6 +79,15 @@ impl ReplyScanner {
         }
     }
 
+    /// How many bytes, counted from the first one that is not forgotten, are known to be needed: for reserving, within the
+    /// caller's own bounds. 0 while unknown.
+    pub fn wanted(&self) -> usize {
+        match self.stage {
+            Stage::Payload => self.pos + 2,
+            Stage::Value | Stage::Done | Stage::Failed(_) => 0,
+        }
+    }
+
     /// The caller has taken the first `n` bytes of the unfinished reply away.
     ///
     /// # Panics

@@ -96,6 +96,16 @@ impl<'a> Walker<'a> {
         self.pos
     }
 
+    /// Is the next value an error? By its first byte.
+    pub fn at_error(&self) -> bool {
+        matches!(self.frame.get(self.pos), Some(b'-' | b'!'))
+    }
+
+    /// Is it null, in one of its three forms? By its first bytes: no length but null's is negative.
+    pub fn at_null(&self) -> bool {
+        matches!(self.frame.get(self.pos..), Some([b'_', ..] | [b'$' | b'*', b'-', ..]))
+    }
+
     /// The next token, without moving on.
     pub fn peek(&self) -> Option<Token<'a>> {
         self.read().map(|(token, _)| token)

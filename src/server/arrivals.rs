@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::sink::{End, Question, Sink};
 use crate::resp::encode;
 use crate::transform::{Message, ReplyPlan, aborted, stored_values};
-use crate::upstream::{Downstream, Failure};
+use crate::upstream::{Downstream, Failure, LARGE};
 
 impl Downstream for Sink {
     fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool) {
@@ -18,6 +18,7 @@ impl Downstream for Sink {
             return;
         }
         inner.start_clock();
+        inner.bulk.note(frame.len());
         if self.worker.draining() && inner.blocked == Some(seq) && is_null(frame) && inner.queue.waiting() == 1 {
             // It was not the client's time that was over: it is to ask again, somewhere else.
             inner.end_with(End::Drain);
@@ -76,6 +77,7 @@ impl Downstream for Sink {
         }
         let reason = if matches!(plan, ReplyPlan::Exec(_)) { inner.discarded.take() } else { None };
         let proto = inner.session.proto;
+        self.make_room(inner, frame.len());
         let outcome = inner.queue.fill(seq, last, |out| {
             if let Some(reason) = reason.filter(|_| is_error) {
                 return aborted(&reason, out);
@@ -91,9 +93,12 @@ impl Downstream for Sink {
             return;
         }
         inner.start_clock();
+        // What comes in pieces is large, however small they are.
+        inner.bulk.note(LARGE);
         if last {
             self.note_answered(&mut inner, seq);
         }
+        self.make_room(&mut inner, bytes.len());
         let outcome = inner.queue.fill(seq, last, |out| out.extend_from_slice(bytes));
         self.taken(inner, outcome);
     }

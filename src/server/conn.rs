@@ -136,7 +136,9 @@ impl Conn {
             match self.io.poll_write(cx, inner.queue.out()) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
-                    inner.queue.advance(n);
+                    if let Some(large) = inner.queue.advance(n) {
+                        self.desk.worker.put_aside(large);
+                    }
                     progress = true;
                 }
                 Poll::Ready(Err(e)) => return Err(e),

@@ -149,6 +149,7 @@ impl Desk {
             if self.begin_emulation(&admitted, need)? {
                 return Ok(());
             }
+            self.sink.inner().bulk.note(request.bytes().len());
             let lane = self.attach(need)?;
             let stored = if compares.is_some() { Some(self.stored(&admitted, &lane)?) } else { None };
             let seq = self.sink.inner().queue.next_seq();

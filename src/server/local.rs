@@ -137,7 +137,7 @@ impl Desk {
         if waiting > 0 {
             return Err(Hold::Stall);
         }
-        let lane = self.attach_to(LaneKey { proto, db: wanted }, Need::Shared)?;
+        let lane = self.attach_to(LaneKey { proto, db: wanted, bulk: 0 }, Need::Shared)?;
         if holds {
             self.retire_lane();
         }

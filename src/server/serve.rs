@@ -192,7 +192,10 @@ async fn work(
                 Some(accepted) => drop(tokio::task::spawn_local(serve(worker.clone(), accepted, load.clone()))),
                 None => break,
             },
-            _ = tick.tick() => worker.cut_slow_readers(),
+            _ = tick.tick() => {
+                worker.cut_slow_readers();
+                worker.give_back();
+            }
             changed = stop.changed() => if changed.is_err() || *stop.borrow() { break },
         }
     }

@@ -14,6 +14,7 @@ use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
 use crate::resp::{Proto, encode};
 use crate::transform::{Confirmation, Invalidation, PushKind, confirmed_channel, push_kind};
+use crate::upstream::LARGE;
 
 /// The process's count of buffered bytes is brought up to date in steps of this.
 const ACCOUNT_STEP: usize = 64 * 1024;
@@ -80,7 +81,35 @@ pub(super) struct Inner {
     pub input: usize,
     /// Bytes of a transaction that is rehearsed.
     pub rehearsed: usize,
+    pub bulk: Bulk,
     accounted: usize,
+}
+
+/// Whether a client's requests and replies are large: it then uses a lane on which no small ones wait behind them.
+#[derive(Default)]
+pub(super) struct Bulk {
+    /// So many small replies more, and its traffic counts as small again.
+    left: u8,
+}
+
+impl Bulk {
+    /// Once large, it stays so for a while: changing lanes may have to wait for replies.
+    const FOR_REPLIES: u8 = 100;
+
+    /// A request or reply of `n` bytes, or a part of it.
+    pub fn note(&mut self, n: usize) {
+        if n >= LARGE {
+            self.left = Self::FOR_REPLIES;
+        }
+    }
+
+    pub fn answered(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+
+    pub fn is_large(&self) -> bool {
+        self.left > 0
+    }
 }
 
 /// What has to be known of the stored values before the request at hand can be sealed. It waits in the
@@ -135,6 +164,7 @@ impl Sink {
             question: Question::None,
             input: 0,
             rehearsed: 0,
+            bulk: Bulk::default(),
             accounted: 0,
         };
         Rc::new(Self { info, inner: RefCell::new(inner), worker })
@@ -201,6 +231,7 @@ impl Sink {
 
     /// The request `seq` has its answer. What hung on it?
     pub(super) fn note_answered(&self, inner: &mut Inner, seq: u64) {
+        inner.bulk.answered();
         if inner.blocked == Some(seq) {
             inner.blocked = None;
             inner.disturbed |= self.info.unblocked();
@@ -241,6 +272,15 @@ impl Sink {
         inner.accounted = buffered;
         if sum > bounds.buffers && buffered > OVER_BUDGET_SHARE {
             inner.end_with(End::Budget);
+        }
+    }
+
+    /// `n` bytes are about to be written for the client.
+    pub(super) fn make_room(&self, inner: &mut Inner, n: usize) {
+        if inner.queue.wants_buffer(n)
+            && let Some(large) = self.worker.large_buffer()
+        {
+            inner.queue.lend(large);
         }
     }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+
 use super::sink::{End, Sink};
 use super::turns::Turns;
 use crate::client::{Registry, Secrets};
@@ -17,7 +19,10 @@ use crate::transform::{Control, Costs, Transform};
 use crate::upstream::{Budgets, Endpoint, LaneKey, Pool};
 
 /// One read's worth of requests; larger ones are read on behind what came.
-const SCRATCH: usize = 64 * 1024;
+const SCRATCH: usize = 128 * 1024;
+/// So many large buffers are put aside, of at most this size each: to get one anew means that the kernel clears its pages.
+const SPARE: usize = 4;
+const MAX_SPARE: usize = 2 * 1024 * 1024;
 
 /// Bounds that hold for every client.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +63,8 @@ pub(super) struct Worker {
     pub pool: Rc<Pool>,
     pub turns: Turns,
     scratch: RefCell<Box<[u8]>>,
+    /// Empty output buffers of clients that have read a large reply, for the next one.
+    spare: RefCell<Vec<BytesMut>>,
     sinks: RefCell<HashMap<u64, Weak<Sink>>>,
     draining: Cell<bool>,
 }
@@ -79,6 +86,7 @@ impl Worker {
             transform: RefCell::new(transform),
             turns: Turns::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            spare: RefCell::default(),
             sinks: RefCell::default(),
             draining: Cell::new(false),
             shared,
@@ -93,6 +101,22 @@ impl Worker {
         self.scratch.borrow_mut()
     }
 
+    pub fn large_buffer(&self) -> Option<BytesMut> {
+        self.spare.borrow_mut().pop()
+    }
+
+    pub fn put_aside(&self, buffer: BytesMut) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE && buffer.capacity() <= MAX_SPARE {
+            spare.push(buffer);
+        }
+    }
+
+    /// Gives memory back that is not in use, little by little.
+    pub fn give_back(&self) {
+        self.spare.borrow_mut().pop();
+    }
+
     pub fn enter(&self, id: u64, sink: &Rc<Sink>) {
         self.sinks.borrow_mut().insert(id, Rc::downgrade(sink));
     }
@@ -105,7 +129,7 @@ impl Worker {
     pub fn warm_up(&self) {
         if !self.shared.dedicated {
             // A failure is logged there, and tried again by the first command.
-            let _ = self.pool.shared(LaneKey { proto: Proto::Resp2, db: 0 });
+            let _ = self.pool.shared(LaneKey { proto: Proto::Resp2, db: 0, bulk: 0 });
         }
     }
 
@@ -119,7 +143,7 @@ impl Worker {
             return;
         }
         // Without a lane the clients are cut soon.
-        let Ok(lane) = self.pool.shared(LaneKey { proto: Proto::Resp2, db: 0 }) else { return };
+        let Ok(lane) = self.pool.shared(LaneKey { proto: Proto::Resp2, db: 0, bulk: 0 }) else { return };
         for connection in connections {
             lane.tell(Control::Unblock { connection, error: false });
         }

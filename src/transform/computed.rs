@@ -46,7 +46,7 @@ impl Transform {
                 (1..3).try_for_each(|index| self.write_arg(spec, &Form::default(), admitted, index, out))?;
             }
         }
-        Ok(ReplyPlan::Computed(owned, field, computing))
+        Ok(ReplyPlan::Computed(Box::new((owned, field, computing))))
     }
 
     /// Appends what the client gets.

@@ -87,7 +87,7 @@ impl Transform {
             }
             return Ok(());
         }
-        if is_error(walk) {
+        if walk.at_error() {
             // The server's own errors concern no value.
             let error = walk.skip_value().ok_or(OpenFailure::Shape)?;
             match plan {
@@ -131,7 +131,8 @@ impl Transform {
             ReplyPlan::Values(scopes) => self.values(walk, scopes, proto, out),
             ReplyPlan::Fields(scope, fields) => self.fields(walk, scope, fields, proto, out),
             ReplyPlan::FieldMapValues(scope) => self.values_of_fields(walk, scope, out),
-            ReplyPlan::Computed(scope, field, computing) => {
+            ReplyPlan::Computed(asked) => {
+                let (scope, field, computing) = &**asked;
                 self.work_out(scope, field.as_deref(), computing, walk, proto, out)
             }
             ReplyPlan::Payload(payload) => self.dumped(walk, payload, proto, out),
@@ -265,10 +266,6 @@ impl Transform {
         }
         Ok(())
     }
-}
-
-fn is_error(walk: &Walker<'_>) -> bool {
-    matches!(walk.peek(), Some(Token::Error(_) | Token::BlobError(_)))
 }
 
 /// The next value as it came.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::commands::Question;
 use super::compute::Computing;
@@ -26,17 +27,17 @@ pub enum ReplyPlan {
     /// Parts that name their key, which must be one of the request's, here sorted (BLPOP, XREAD).
     OfKeys(Vec<(Bytes, Option<Owned>)>, &'static Shape),
     /// A hash field's bulk string (HGET) or null.
-    Field(Owned, Bytes),
+    Field(Owned, Box<[u8]>),
     /// An array, one element per key; `None` where no rule covers the key (MGET).
     Values(Vec<Option<Owned>>),
     /// An array, one element per field (HMGET).
-    Fields(Owned, Names),
+    Fields(Owned, Box<Names>),
     /// Fields and values, of which the client asked for the values only (HVALS).
     FieldMapValues(Owned),
     /// What a key, or its field, holds, on which this is worked out for the client (STRLEN, LPOS).
-    Computed(Owned, Option<Bytes>, Computing),
+    Computed(Box<(Owned, Option<Bytes>, Computing)>),
     /// A whole key in the server's form, which is sealed for the client (DUMP).
-    Payload(Payload),
+    Payload(Box<Payload>),
     /// A step of an emulated command; whoever sent it looks at the reply.
     Step,
     /// JSON texts.
@@ -69,11 +70,14 @@ pub enum ReplyPlan {
     Swapped { answer: Bytes, command: &'static str },
 }
 
+/// What names a scope, most often a key. Short ones, which most are, need no allocation.
+type ScopeId = SmallVec<[u8; 40]>;
+
 /// A [`Scope`] that outlives its request.
 #[derive(Clone)]
 pub struct Owned {
     kind: ScopeKind,
-    id: Bytes,
+    id: ScopeId,
     /// The rule's; `None`: all fields are sealed.
     fields: Option<Arc<Fields>>,
     /// Whether the names of hash fields are sealed.
@@ -126,7 +130,11 @@ impl ReplyPlan {
             Self::Values(scopes) => scopes.iter().flatten().map(|s| s.id.len() + 64).sum(),
             Self::OfKeys(keys, _) => keys.iter().map(|(key, _)| 2 * key.len() + 128).sum(),
             Self::Field(_, field) => field.len(),
-            Self::Computed(_, field, computing) => field.as_ref().map_or(0, Bytes::len) + computing.weight(),
+            Self::Payload(payload) => size_of_val(&**payload),
+            Self::Computed(asked) => {
+                let (_, field, computing) = &**asked;
+                size_of_val(&**asked) + field.as_ref().map_or(0, Bytes::len) + computing.weight()
+            }
             Self::Document(plan) => plan.weight(),
             Self::Replace(bytes) | Self::Swapped { answer: bytes, .. } | Self::Greeted(_, bytes) => bytes.len(),
             Self::Commands(question) => question.weight(),
@@ -196,7 +204,7 @@ impl Owned {
         let scope = scope(rule, key);
         Self {
             kind: scope.kind,
-            id: Bytes::copy_from_slice(scope.id),
+            id: ScopeId::from_slice(scope.id),
             fields: rule.fields.clone(),
             field_names: rule.deterministic.field_names,
             list_elements: rule.deterministic.list_elements,

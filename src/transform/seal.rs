@@ -228,8 +228,9 @@ impl Transform {
             shape => ReplyPlan::Shaped(first(), shape),
         };
         // Commands on fields have one key; where no rule covers it, nothing is opened.
-        let fields =
-            |from: usize| first().map(|key| ReplyPlan::Fields(key, Names::from(args, from))).unwrap_or_default();
+        let fields = |from: usize| {
+            first().map(|key| ReplyPlan::Fields(key, Box::new(Names::from(args, from)))).unwrap_or_default()
+        };
         Ok(match &spec.reply {
             // What is worked out here has been asked for in another way.
             Reply::Raw | Reply::Computed(_) => ReplyPlan::Sealed,
@@ -237,15 +238,18 @@ impl Transform {
                 let hit = admitted.hits().first();
                 let place = hit.and_then(|hit| Some((rules.get(hit.rule?)?, args.get(hit.position)?)));
                 let (rule, key) = place.ok_or(Refusal::Unclear { command: spec.name })?;
-                ReplyPlan::Payload(Payload::of(rule, key))
+                ReplyPlan::Payload(Box::new(Payload::of(rule, key)))
             }
             Reply::Info => ReplyPlan::Info { ours: info::asks_for_ours(args) },
             Reply::Shaped(shape) => shaped(shape),
             Reply::Optional { marked, plain } => shaped(if form.marked { marked } else { plain }),
             Reply::ValuePerKey => ReplyPlan::Values(admitted.hits().iter().map(owned).collect()),
             Reply::FieldValue { field } => {
-                let field = copy(args.get(usize::from(*field)).unwrap_or_default());
-                first().filter(|key| key.seals(&field)).map(|key| ReplyPlan::Field(key, field)).unwrap_or_default()
+                let field = args.get(usize::from(*field)).unwrap_or_default();
+                first()
+                    .filter(|key| key.seals(field))
+                    .map(|key| ReplyPlan::Field(key, field.into()))
+                    .unwrap_or_default()
             }
             Reply::ValuePerField { from } => fields(usize::from(*from)),
             Reply::ValuePerFieldAtStart => fields(form.start),

@@ -26,7 +26,7 @@ impl Transform {
         proto: Proto,
         out: &mut BytesMut,
     ) -> Opened {
-        if matches!(walk.peek(), Some(Token::Null | Token::Error(_) | Token::BlobError(_))) {
+        if walk.at_null() || walk.at_error() {
             return pass(walk, out);
         }
         match (shape, at.scope) {

@@ -7,8 +7,8 @@ use bytes::{Buf, BytesMut};
 
 use crate::resp::{Proto, encode};
 
-/// An idle wire gives back a buffer larger than this: one large value must not be paid for forever.
-const KEEP_CAPACITY: usize = 64 * 1024;
+/// An empty wire gives a buffer larger than this back at once, others when its lane rests ([`Wire::rest`]).
+const KEEP_CAPACITY: usize = 2 * 1024 * 1024;
 
 #[derive(Default)]
 pub struct Wire(BytesMut);
@@ -60,6 +60,13 @@ impl Wire {
             } else {
                 self.0.clear();
             }
+        }
+    }
+
+    /// Nothing has been written for a while: one large value must not be paid for forever.
+    pub fn rest(&mut self) {
+        if self.0.is_empty() {
+            self.0 = BytesMut::new();
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use super::stream::Stream;
+use super::stream::{ReadAhead, Stream};
 use super::unavailable::{Fault, Unavailable};
 
 /// The kernel gives a silent peer up after this; a half-open connection must not hold commands longer.
@@ -63,7 +63,7 @@ impl Endpoint {
     pub(super) async fn dial(&self) -> Result<Stream, Unavailable> {
         let tcp = self.connect().await?;
         let Some((config, name)) = &self.tls else { return Ok(Stream::Plain(tcp)) };
-        match TlsConnector::from(config.clone()).connect(name.clone(), tcp).await {
+        match TlsConnector::from(config.clone()).connect(name.clone(), ReadAhead::new(tcp)).await {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
             Err(e) => Err(self.tls_failure(&e)),
         }

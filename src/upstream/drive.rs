@@ -15,7 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::dial::Endpoint;
 use super::handshake::{self, Greeting};
-use super::lane::Lane;
+use super::lane::{LARGE, Lane};
 use super::stream::Stream;
 use super::unavailable::{Fault, Unavailable};
 use crate::resp::ReplyScanner;
@@ -34,13 +34,13 @@ const TICK: Duration = Duration::from_secs(5);
 const IDLE_PINNED: Duration = Duration::from_secs(60);
 /// First and further room for reading; a TLS record holds at most 16 KiB.
 const READ_RESERVE: usize = 16 * 1024;
-/// A reply larger than this is handed on in pieces if nothing in it is to be opened.
-const STREAM_AT: usize = 64 * 1024;
+/// The most that is reserved on the word of a reply's header.
+const MAX_RESERVE: usize = 1024 * 1024;
 /// A reply that has to be opened is held whole, because nothing of a value may leave before its tag
 /// is checked; this bounds it.
 const MAX_REPLY: usize = 1024 * 1024 * 1024;
-/// An empty read buffer larger than this is given back.
-const KEEP_CAPACITY: usize = 64 * 1024;
+/// An empty read buffer larger than this is given back at once, others when the lane rests.
+const KEEP_CAPACITY: usize = 2 * 1024 * 1024;
 
 /// Connects `lane`. The caller has bounded the time.
 pub(super) async fn connect(lane: &Lane, endpoint: &Endpoint) -> Result<(Stream, Greeting), Unavailable> {
@@ -161,7 +161,9 @@ impl Driver {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unavailable>> {
-        self.incoming.reserve(READ_RESERVE);
+        // Of what is handed on in pieces only a piece is held.
+        let wanted = if self.streaming { 0 } else { self.scanner.wanted().saturating_sub(self.incoming.len()) };
+        self.incoming.reserve(wanted.clamp(READ_RESERVE, MAX_RESERVE));
         let read = {
             let reading = pin!(self.stream.read_buf(&mut self.incoming));
             ready!(reading.poll(cx))
@@ -199,7 +201,7 @@ impl Driver {
                     taken += len;
                 }
                 Ok(None) => {
-                    if self.streaming || (rest.len() >= STREAM_AT && self.lane.can_stream(*first)) {
+                    if self.streaming || (rest.len() >= LARGE && self.lane.can_stream(*first)) {
                         self.streaming = true;
                         let whole = self.scanner.scanned(rest.len());
                         self.lane.piece(&rest[..whole], false)?;
@@ -227,6 +229,10 @@ impl Driver {
     /// `true` if there is something to write, or to look at, now.
     fn keep_alive(&mut self) -> Result<bool, Unavailable> {
         let now = Instant::now();
+        if now - self.heard >= TICK && self.incoming.is_empty() && self.lane.rest() {
+            self.incoming = BytesMut::new();
+            self.stream.rest();
+        }
         if let Some(asked) = self.pinged {
             if now - asked >= PING_TIMEOUT {
                 return Err(Unavailable::new(Fault::Network, format!("{} (no sign of life)", self.address)));

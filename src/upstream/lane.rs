@@ -20,11 +20,18 @@ use crate::transform::{ReplyPlan, Wire};
 const PAUSE_AT: usize = 8 * 1024 * 1024;
 pub(super) const RESUME_AT: usize = 1024 * 1024;
 
+/// A reply of so many bytes is handed on in pieces if nothing in it is to be opened, and a client with requests or replies of
+/// this size does not share its lane with those that have none.
+pub const LARGE: usize = 64 * 1024;
+
 /// What a connection was set up for; the same for all that share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LaneKey {
     pub proto: Proto,
     pub db: u32,
+    /// Number of the lane for clients with large requests or replies, behind which nobody else is to wait; 0 is the lane of
+    /// all others.
+    pub bulk: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

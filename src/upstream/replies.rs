@@ -1,5 +1,6 @@
 //! The side of a lane that its connection's own task sees: what to write, and whom a frame answers.
 
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -12,6 +13,9 @@ use crate::transform::{Control, PushKind, ReplyPlan, Wire, push_kind};
 /// A lane younger than this is not retired: an upstream that is wrong for long must not cost a
 /// TLS handshake per command.
 const RETIRE_AFTER: Duration = Duration::from_secs(1);
+
+/// Room for so many replies that are due stays with a lane.
+const KEEP_PENDING: usize = 1024;
 
 /// Errors that say: this connection, or this address, is no longer the right one.
 const RETIRING: [&[u8]; 4] = [b"-READONLY ", b"-MASTERDOWN ", b"-NOAUTH ", b"-WRONGPASS "];
@@ -38,6 +42,19 @@ impl Lane {
     pub(super) fn may_ping(&self) -> bool {
         let state = self.state.borrow();
         state.pending.is_empty() && !state.monitoring && !state.caching
+    }
+
+    /// Its buffers are given back, if nothing is in them. `false` if replies are due.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        if !state.pending.is_empty() {
+            return false;
+        }
+        state.wire.rest();
+        if state.pending.capacity() > KEEP_PENDING {
+            state.pending = VecDeque::new();
+        }
+        true
     }
 
     /// How long it has been in use; `None` if it never was.

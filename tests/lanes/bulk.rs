@@ -1,0 +1,97 @@
+//! Small commands do not wait behind large requests and replies of others.
+
+use super::support::sidecar::Settings;
+use super::support::{Frame, Raw, Sidecar, Upstream, encrypt_everything};
+
+/// The upstream's own view: over which connection did a command come?
+struct Monitor(Raw);
+
+impl Monitor {
+    fn on(upstream: &Upstream) -> Self {
+        let mut raw = upstream.raw();
+        assert_eq!(raw.run("MONITOR"), Frame::ok());
+        Self(raw)
+    }
+
+    /// Runs `line`, whose first two words nobody else sends, and tells the address it came from.
+    fn connection_of(&mut self, client: &mut Raw, line: &str) -> String {
+        client.run(line);
+        let words: Vec<String> = line.split(' ').take(2).map(|word| format!("\"{word}\"")).collect();
+        let wanted = words.join(" ");
+        loop {
+            let Frame::Simple(seen) = self.0.read() else { panic!("MONITOR gives lines") };
+            if let Some((head, _)) = seen.split_once(&format!("] {wanted}")) {
+                return head.rsplit(' ').next().expect("an address").to_owned();
+            }
+        }
+    }
+}
+
+fn one_worker(settings: &mut Settings) {
+    encrypt_everything(settings);
+    settings.more.push_str("\n[server]\nworkers = 1\n");
+}
+
+#[test]
+fn large_replies_and_requests_go_over_a_lane_of_their_own() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, one_worker);
+    let large = "x".repeat(100_000);
+    let mut small = sidecar.connect();
+    let mut reader = sidecar.connect();
+    let mut writer = sidecar.connect();
+    assert_eq!(small.run(&format!("SET big {large}")), Frame::ok());
+    drop(small);
+    let mut small = sidecar.connect();
+    let mut monitor = Monitor::on(&upstream);
+
+    let common = monitor.connection_of(&mut small, "GET a");
+    assert_eq!(monitor.connection_of(&mut reader, "GET b"), common);
+    assert_eq!(monitor.connection_of(&mut writer, "GET c"), common);
+    // What it is about to read cannot be known; from then on it is.
+    assert_eq!(monitor.connection_of(&mut reader, "GET big"), common);
+    assert_ne!(monitor.connection_of(&mut reader, "GET d"), common);
+    // A large request is known before it is sent.
+    assert_ne!(monitor.connection_of(&mut writer, &format!("SET e {large}")), common);
+    assert_eq!(monitor.connection_of(&mut small, "GET f"), common);
+
+    // After enough small replies it is a client as others are.
+    for _ in 0..110 {
+        reader.run("GET g");
+    }
+    assert_eq!(monitor.connection_of(&mut reader, "GET h"), common);
+}
+
+/// A change of lanes waits for what is due on the one before, in a pipeline, too.
+#[test]
+fn a_pipeline_of_large_and_small_keeps_its_order() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, one_worker);
+    let mut client = sidecar.connect();
+    let large = "y".repeat(100_000);
+    for batch in 0..50 {
+        let mut sent = Vec::new();
+        let mut due = Vec::new();
+        for round in batch * 6..batch * 6 + 6 {
+            let (lines, replies) = match round % 3 {
+                0 => ([format!("SET big {large}"), "STRLEN big".into()], [Frame::ok(), Frame::Integer(100_000)]),
+                1 => {
+                    let replies = [Frame::bulk(&large), Frame::Integer(log_length(round))];
+                    (["GET big".to_owned(), format!("APPEND log {round},")], replies)
+                }
+                _ => ([format!("SET n {round}"), "GET n".into()], [Frame::ok(), Frame::bulk(round.to_string())]),
+            };
+            sent.extend_from_slice(&super::requests(&lines.each_ref().map(String::as_str)));
+            due.extend(replies);
+        }
+        client.send(&sent);
+        for (place, frame) in due.into_iter().enumerate() {
+            assert!(client.read() == frame, "batch {batch}: reply {place} is another one's");
+        }
+    }
+}
+
+/// Of all that was appended up to this round.
+fn log_length(round: i64) -> i64 {
+    (0..=round).filter(|n| n % 3 == 1).map(|n| i64::try_from(format!("{n},").len()).expect("short")).sum()
+}
