@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint deny bench soak redis-suite redis-suite-encrypted bench-emulation compare compare-short clean
+.PHONY: help demo test setup lint deny bench instructions soak redis-suite redis-suite-encrypted bench-emulation compare compare-short clean
 
 # rustup's place, for a shell whose PATH does not have it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -34,6 +34,9 @@ deny: ## licences, banned and duplicate crates, sources, advisories
 
 bench: ## the benchmarks of benches/
 	cargo bench
+
+instructions: ## counts the instructions of fixed scenarios and fails if they became more (WAXSEAL_BLESS=1 writes the figures)
+	@scripts/instructions.sh
 
 bench-emulation: ## what the commands cost that Waxseal carries out itself on encrypted values
 	@scripts/bench-emulation.sh
