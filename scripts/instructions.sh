@@ -13,8 +13,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup-common.sh"
 
 figures=benches/instructions.txt
 # Percent. Most scenarios count the same to the last instruction; where a hash seed has a part (`mget_100`), five runs differed
-# by 0.4 at most. One allocation more per SET of 100 bytes is 2.5.
-tolerance=1
+# by 0.4 at most. Code that moves within the crate shifted a short one by 1.6; one allocation more per SET of 100 bytes is 2.5.
+tolerance=2
 # Another compiler, C library or valgrind shifts counts without a change of ours.
 tolerance_of_other_tools=10
 
