@@ -67,6 +67,13 @@ fn match_none_of_all_kinds(bencher: Bencher, patterns: usize) {
     find(bencher, &rule((0..patterns).map(of_kind), []), "tenant:none:profile", false);
 }
 
+/// What SORT asks of the patterns that it names.
+#[divan::bench(args = PATTERNS)]
+fn may_cover_none(bencher: Bencher, patterns: usize) {
+    let rules = rule((0..patterns).map(|n| format!("tenant:{n}:*")), []);
+    bencher.bench_local(|| rules.that_may_cover(black_box(b"tenant:none:weight_")).next().is_some());
+}
+
 fn find(bencher: Bencher, rules: &RuleSet, key: &str, found: bool) {
     assert_eq!(rules.find(key.as_bytes()).is_some(), found);
     bencher.bench_local(|| rules.find(black_box(key.as_bytes())).is_some());

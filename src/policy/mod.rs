@@ -144,7 +144,8 @@ impl Policy {
                 if !matches!(spec.verdict, Verdict::Emulate(Method::Sort)) {
                     return Err(unclear);
                 }
-                may_be = may_be || self.rules.may_cover(name.split(|byte| *byte == b'*').next().unwrap_or_default());
+                let start = name.split(|byte| *byte == b'*').next().unwrap_or_default();
+                may_be = may_be || self.rules.that_may_cover(start).next().is_some();
                 continue;
             }
             let rule = self.rules.find(name);

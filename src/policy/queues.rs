@@ -86,11 +86,8 @@ impl Policy {
         if found.iter().any(|rule| rule.map(|rule| rule.index) != first) {
             return Err("one rule must cover all jobs of a queue, whatever their ids");
         }
-        let jobs_only = |rule: &&Rule| {
-            rule.patterns().iter().any(|glob| glob.may_begin_with(prefix))
-                && !IDS.iter().any(|id| rule.excepts(&[prefix, id.as_bytes()].concat()))
-        };
-        if first.is_none() && self.rules.rules().iter().any(|rule| jobs_only(&rule)) {
+        let takes_jobs = |rule: &Rule| !IDS.iter().any(|id| rule.excepts(&[prefix, id.as_bytes()].concat()));
+        if first.is_none() && self.rules.that_may_cover(prefix).any(takes_jobs) {
             return Err("a rule covers some names of this queue, but not all of its jobs");
         }
         Ok(found[0])

@@ -99,6 +99,10 @@ pub struct RuleSet {
     index: PatternIndex,
     /// `None`: no rule names channels, so those of the keys' patterns it is.
     channels: Option<PatternIndex>,
+    /// Every pattern, as its rule and its number there, in the order of the literal bytes that it begins with.
+    by_beginning: Box<[(usize, usize)]>,
+    /// The longest of these.
+    longest_beginning: usize,
 }
 
 impl RuleSet {
@@ -130,7 +134,12 @@ impl RuleSet {
             .collect();
         let index =
             PatternIndex::new(rules.iter().flat_map(|rule| rule.keys.iter().map(|glob| (glob.clone(), rule.index))));
-        Self { rules, index, channels }
+        let glob = |&(rule, pattern): &(usize, usize)| &rules[rule].keys[pattern];
+        let numbers = |rule: &Rule| (0..rule.keys.len()).map(move |pattern| (rule.index, pattern)).collect::<Vec<_>>();
+        let mut by_beginning: Box<[_]> = rules.iter().flat_map(numbers).collect();
+        by_beginning.sort_by_key(|at| glob(at).literal_prefix());
+        let longest_beginning = by_beginning.iter().map(|at| glob(at).literal_prefix().len()).max().unwrap_or(0);
+        Self { index, channels, by_beginning, longest_beginning, rules }
     }
 
     /// The first rule that covers `key`.
@@ -150,9 +159,21 @@ impl RuleSet {
         channels.first(name, covers).map(|owner| &self.rules[owner])
     }
 
-    /// Whether a rule may cover some key that begins with `start`, by its patterns alone.
-    pub fn may_cover(&self, start: &[u8]) -> bool {
-        self.rules.iter().any(|rule| rule.keys.iter().any(|glob| glob.may_begin_with(start)))
+    /// The rules that may cover some key that begins with `start`, by their patterns alone: in any order, and one for each
+    /// of its patterns.
+    pub fn that_may_cover<'a>(&'a self, start: &'a [u8]) -> impl Iterator<Item = &'a Rule> {
+        let glob = |at: &(usize, usize)| &self.rules[at.0].keys[at.1];
+        let from = move |literal: &[u8]| {
+            let first = self.by_beginning.partition_point(|at| glob(at).literal_prefix() < literal);
+            self.by_beginning[first..].iter()
+        };
+        // What every match begins with is a part of `start`, or `start` is a part of it.
+        let shorter = (0..start.len().min(self.longest_beginning + 1)).flat_map(move |length| {
+            let literal = &start[..length];
+            from(literal).take_while(move |at| glob(at).literal_prefix() == literal)
+        });
+        let longer = from(start).take_while(move |at| glob(at).literal_prefix().starts_with(start));
+        shorter.chain(longer).filter(move |at| glob(at).may_begin_with(start)).map(|at| &self.rules[at.0])
     }
 
     /// Whether there is no rule at all, that is: nothing is encrypted.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -160,6 +161,10 @@ proptest! {
                 .iter()
                 .position(|source| any(&source.keys, key) && !any(&source.except, key));
             prop_assert_eq!(rules.find(key).map(|rule| rule.index), naive);
+            let may_cover: BTreeSet<usize> = rules.that_may_cover(key).map(|rule| rule.index).collect();
+            let may_begin = |source: &RuleSource| source.keys.iter().any(|pattern| Glob::new(pattern).may_begin_with(key));
+            let naive: BTreeSet<usize> = (0..sources.len()).filter(|n| may_begin(&sources[*n])).collect();
+            prop_assert_eq!(may_cover, naive);
         }
     }
 }
