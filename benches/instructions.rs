@@ -2,8 +2,10 @@
 //!
 //! `instructions --list` names each scenario with a number of rounds; `instructions SCENARIO ROUNDS` runs it. Counted once
 //! with ROUNDS and once with twice as many, the difference is what the rounds cost: no start-up, no first use of anything.
-//! Each scenario is all that a worker does for a command between reading and writing, its reply included.
+//! Each scenario is all that a worker does for a command between reading and writing, its reply included; those that are
+//! `served` are the whole sidecar with its sockets.
 
+mod served;
 mod support;
 
 use std::env;
@@ -11,14 +13,16 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use bytes::BytesMut;
+use served::Served;
 use support::{Pipeline, array, bulk, command, rule};
+use waxseal::crypto::OVERHEAD;
 use waxseal::policy::rules::RuleSet;
 
 /// Name, rounds to count, what is run. Nonces are fetched for 64 values at once, so rounds that seal are multiples of it;
 /// and they are many where setting up is much, because its own little differences are divided by them.
 type Scenario = (&'static str, usize, fn(usize));
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 14] = [
     ("set_100B", 1024, set_small),
     ("set_64KiB", 64, set_large),
     ("set_100B_of_a_new_key", 512, set_new_keys),
@@ -29,6 +33,10 @@ const SCENARIOS: [Scenario; 10] = [
     ("mget_100", 64, mget),
     ("hgetall_100", 64, hgetall),
     ("lrange_10000", 8, lrange),
+    ("served_get_100B", 512, served_get),
+    ("served_16_get_100B", 128, served_gets),
+    ("served_16_set_100B", 128, served_sets),
+    ("served_set_64KiB", 64, served_set_large),
 ];
 const KEY: &str = "session:1234";
 const SMALL: usize = 100;
@@ -125,6 +133,37 @@ fn lrange(rounds: usize) {
     let value = "v".repeat(SMALL);
     let sealed = pipeline.sealed(&request("RPUSH", [KEY].into_iter().chain([&*value; 10_000])));
     exchange(&mut pipeline, rounds, &command(&["LRANGE", KEY, "0", "-1"]), &array(&sealed[2..]));
+}
+
+fn served_get(rounds: usize) {
+    served_batch_of_gets(rounds, 1);
+}
+
+fn served_gets(rounds: usize) {
+    served_batch_of_gets(rounds, 16);
+}
+
+/// Of small values only: how a large reply falls to pieces on its way is another each time, and so is what it costs.
+fn served_batch_of_gets(rounds: usize, batch: usize) {
+    let mut served = Served::start(rule(["session:*".into()], []));
+    let sealed = served.sealed(&command(&["SET", KEY, &"v".repeat(SMALL)]));
+    // The value is the last argument.
+    let reply = bulk(&sealed[sealed.len() - SMALL - OVERHEAD - 2..sealed.len() - 2]);
+    served.exchange(rounds, batch, &command(&["GET", KEY]).repeat(batch), &reply.repeat(batch));
+}
+
+fn served_sets(rounds: usize) {
+    served_batch_of_sets(rounds, 16, SMALL);
+}
+
+fn served_set_large(rounds: usize) {
+    served_batch_of_sets(rounds, 1, LARGE);
+}
+
+fn served_batch_of_sets(rounds: usize, batch: usize, size: usize) {
+    let mut served = Served::start(rule(["session:*".into()], []));
+    let request = command(&["SET", KEY, &"v".repeat(size)]);
+    served.exchange(rounds, batch, &request.repeat(batch), &b"+OK\r\n".repeat(batch));
 }
 
 /// The request to the database and the reply back, `rounds` times.

@@ -40,7 +40,7 @@ count() {
 tools="rustc $(rustc --version | cut -d' ' -f2), glibc $(ldd --version | awk 'NR == 1 { print $NF }'), $(valgrind --version)"
 counted="$work/counted"
 {
-    echo "# Instructions per command, one row per scenario of benches/instructions.rs. 'WAXSEAL_BLESS=1 make instructions' writes it."
+    echo "# Instructions per command (or batch, as the name says), a row per scenario of benches/instructions.rs. 'WAXSEAL_BLESS=1 make instructions' writes it."
     echo "# counted with: $tools"
 } >"$counted"
 made_with=$(sed -n 's/^# counted with: //p' "$figures" 2>/dev/null || true)

@@ -27,13 +27,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn new(rules: RuleSet) -> Self {
-        let policy = Arc::new(Policy {
-            rules,
-            access: Access::default(),
-            scripts: Scripts::Refuse,
-            functions: HashSet::new(),
-            library: Library::default(),
-        });
+        let policy = policy(rules);
         let cipher = Cipher::new(Arc::new(Keyring::generate().unwrap()));
         Self {
             transform: Transform::new(policy.clone(), Some(cipher), MAX_BULK),
@@ -79,6 +73,17 @@ impl Pipeline {
         let raw = self.requests.request(&wire);
         Args::new(raw.bytes, raw.args).iter().map(<[u8]>::to_vec).collect()
     }
+}
+
+/// These rules, and all that can be refused beside them is.
+pub fn policy(rules: RuleSet) -> Arc<Policy> {
+    Arc::new(Policy {
+        rules,
+        access: Access::default(),
+        scripts: Scripts::Refuse,
+        functions: HashSet::new(),
+        library: Library::default(),
+    })
 }
 
 /// One rule of these patterns.
