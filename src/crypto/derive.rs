@@ -88,13 +88,15 @@ pub(super) struct DerivedCache {
     /// Each set at most [`WAYS`] long, the last used first.
     #[expect(clippy::vec_box, reason = "reordering moves pointers and leaves no copy of a key behind")]
     sets: Vec<Vec<Box<Slot>>>,
+    /// The set in which the last look-up ended.
+    last: usize,
     /// The last derivation for an id too long to be kept.
     spare: Option<Box<Derived>>,
 }
 
 impl DerivedCache {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::default(), sets: (0..SETS).map(|_| Vec::new()).collect(), spare: None }
+        Self { hasher: RandomState::default(), sets: (0..SETS).map(|_| Vec::new()).collect(), last: 0, spare: None }
     }
 
     /// Forgets and wipes everything: for a new keyring.
@@ -117,17 +119,22 @@ impl DerivedCache {
             return Ok(self.spare.insert(derived));
         }
         let (purpose, kind) = (place.purpose as u8, place.scope.kind as u8);
-        let hash = self.hasher.hash_one((key_id, mode as u8, purpose, kind, id));
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits choose the set")]
-        let set = &mut self.sets[hash as usize % SETS];
-        let found = set.iter().position(|slot| {
+        let is_it = |slot: &Slot| {
             *slot.id == *id
                 && slot.key_id == key_id
                 && slot.mode == mode
                 && slot.purpose == purpose
                 && slot.kind == kind
-        });
-        if let Some(at) = found {
+        };
+        // The elements of one list are of one place.
+        if self.sets[self.last].first().is_some_and(|slot| is_it(slot)) {
+            return Ok(&self.sets[self.last][0].derived);
+        }
+        let hash = self.hasher.hash_one((key_id, mode as u8, purpose, kind, id));
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits choose the set")]
+        let number = hash as usize % SETS;
+        let set = &mut self.sets[number];
+        if let Some(at) = set.iter().position(|slot| is_it(slot)) {
             set[..=at].rotate_right(1);
         } else {
             let slot =
@@ -135,6 +142,7 @@ impl DerivedCache {
             set.truncate(WAYS - 1);
             set.insert(0, slot);
         }
+        self.last = number;
         Ok(&set[0].derived)
     }
 
