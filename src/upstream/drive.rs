@@ -39,6 +39,8 @@ const MAX_RESERVE: usize = 1024 * 1024;
 /// A reply that has to be opened is held whole, because nothing of a value may leave before its tag
 /// is checked; this bounds it.
 const MAX_REPLY: usize = 1024 * 1024 * 1024;
+/// After so many bytes of replies the other tasks of the worker get their turn: to open these takes some tenths of a millisecond.
+const TURN: usize = 256 * 1024;
 /// An empty read buffer larger than this is given back at once, others when the lane rests.
 const KEEP_CAPACITY: usize = 2 * 1024 * 1024;
 
@@ -71,6 +73,7 @@ pub(super) async fn run(lane: Rc<Lane>, stream: Stream, address: String) -> (Str
         scanner: ReplyScanner::new(),
         streaming: false,
         unflushed: false,
+        handed_on: 0,
         heard: now,
         pinged: None,
         ticks,
@@ -93,6 +96,8 @@ struct Driver {
     /// The front request's reply is being handed on in pieces.
     streaming: bool,
     unflushed: bool,
+    /// Bytes of replies since its turn began.
+    handed_on: usize,
     heard: Instant,
     pinged: Option<Instant>,
     ticks: Interval,
@@ -101,6 +106,7 @@ struct Driver {
 impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unavailable> {
         self.lane.register(cx.waker());
+        self.handed_on = 0;
         loop {
             // First, so that a command of a client that has left is not written any more.
             if self.lane.must_end() {
@@ -108,6 +114,11 @@ impl Driver {
                 return Poll::Ready(Unavailable::new(Fault::Network, what));
             }
             match self.turn(cx) {
+                Ok(true) if self.handed_on >= TURN => {
+                    // Others' turn; this one comes back at once.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
                 Err(why) => return Poll::Ready(why),
@@ -219,6 +230,7 @@ impl Driver {
                 Err(e) => return Err(Unavailable::new(Fault::Protocol, format!("{} ({e})", self.address))),
             }
         }
+        self.handed_on += taken;
         self.incoming.advance(taken);
         if self.incoming.is_empty() && self.incoming.try_reclaim(KEEP_CAPACITY + 1) {
             self.incoming = BytesMut::new();
