@@ -22,7 +22,7 @@ use waxseal::policy::rules::RuleSet;
 /// and they are many where setting up is much, because its own little differences are divided by them.
 type Scenario = (&'static str, usize, fn(usize));
 
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 15] = [
     ("set_100B", 1024, set_small),
     ("set_64KiB", 64, set_large),
     ("set_100B_of_a_new_key", 512, set_new_keys),
@@ -36,11 +36,15 @@ const SCENARIOS: [Scenario; 14] = [
     ("served_get_100B", 512, served_get),
     ("served_16_get_100B", 128, served_gets),
     ("served_16_set_100B", 128, served_sets),
-    ("served_set_64KiB", 64, served_set_large),
+    ("served_get_32KiB", 64, served_get_large),
+    ("served_set_32KiB", 64, served_set_large),
 ];
 const KEY: &str = "session:1234";
 const SMALL: usize = 100;
 const LARGE: usize = 64 * 1024;
+/// From 64 KiB on clients get another lane, for which the database of these scenarios has no connection; and what comes in
+/// several reads costs something else each time.
+const SERVED_LARGE: usize = 32 * 1024;
 const PATTERNS: usize = 10_000;
 
 fn main() -> ExitCode {
@@ -136,19 +140,22 @@ fn lrange(rounds: usize) {
 }
 
 fn served_get(rounds: usize) {
-    served_batch_of_gets(rounds, 1);
+    served_batch_of_gets(rounds, 1, SMALL);
 }
 
 fn served_gets(rounds: usize) {
-    served_batch_of_gets(rounds, 16);
+    served_batch_of_gets(rounds, 16, SMALL);
 }
 
-/// Of small values only: how a large reply falls to pieces on its way is another each time, and so is what it costs.
-fn served_batch_of_gets(rounds: usize, batch: usize) {
+fn served_get_large(rounds: usize) {
+    served_batch_of_gets(rounds, 1, SERVED_LARGE);
+}
+
+fn served_batch_of_gets(rounds: usize, batch: usize, size: usize) {
     let mut served = Served::start(rule(["session:*".into()], []));
-    let sealed = served.sealed(&command(&["SET", KEY, &"v".repeat(SMALL)]));
+    let sealed = served.sealed(&command(&["SET", KEY, &"v".repeat(size)]));
     // The value is the last argument.
-    let reply = bulk(&sealed[sealed.len() - SMALL - OVERHEAD - 2..sealed.len() - 2]);
+    let reply = bulk(&sealed[sealed.len() - size - OVERHEAD - 2..sealed.len() - 2]);
     served.exchange(rounds, batch, &command(&["GET", KEY]).repeat(batch), &reply.repeat(batch));
 }
 
@@ -157,7 +164,7 @@ fn served_sets(rounds: usize) {
 }
 
 fn served_set_large(rounds: usize) {
-    served_batch_of_sets(rounds, 1, LARGE);
+    served_batch_of_sets(rounds, 1, SERVED_LARGE);
 }
 
 fn served_batch_of_sets(rounds: usize, batch: usize, size: usize) {
