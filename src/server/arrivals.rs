@@ -1,90 +1,30 @@
 //! What arrives for a client over its lane: replies, messages, failures.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::sink::{End, Question, Sink};
 use crate::resp::encode;
 use crate::transform::{Message, ReplyPlan, aborted, stored_values};
-use crate::upstream::{Downstream, Failure, LARGE};
+use crate::upstream::{Apart, Downstream, Failure, LARGE, Opening};
 
 impl Downstream for Sink {
     fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool) {
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        if inner.end.is_some() {
-            return;
-        }
-        if seq < inner.given_up {
-            return;
-        }
-        inner.start_clock();
-        inner.bulk.note(frame.len());
-        if self.worker.draining() && inner.blocked == Some(seq) && is_null(frame) && inner.queue.waiting() == 1 {
-            // It was not the client's time that was over: it is to ask again, somewhere else.
-            inner.end_with(End::Drain);
-            return self.taken(guard, Ok(()));
-        }
-        if last {
-            self.note_answered(inner, seq);
-        }
-        if inner.note_subscription(seq, frame, last) {
-            self.info.confirm(&inner.session);
-        }
-        if std::mem::take(&mut inner.starting_monitor) && frame.first() == Some(&b'-') {
-            inner.session.monitoring = false;
-            self.info.confirm(&inner.session);
-        }
-        if inner.session.tracking.settle(seq, frame.first() == Some(&b'+')) {
-            self.info.confirm(&inner.session);
-        }
-        if matches!(inner.question, Question::Asked(asked) if asked == seq) {
-            inner.question = Question::Answered(stored_values(frame));
-            let outcome = inner.queue.fill(seq, last, |_| {});
-            return self.taken(guard, outcome);
-        }
-        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
-            let refused = frame.first() == Some(&b'-');
-            if let Some(unblocking) = inner.unblocking.pop_front().filter(|_| refused) {
-                unblocking.target.order(|orders| orders.unblock = Some(unblocking.how));
-                let outcome = inner.queue.fill(seq, true, |out| encode::int(out, 1));
-                return self.taken(guard, outcome);
-            }
-        }
-        if plan.is_broken_by(frame) {
-            if frame.first() == Some(&b'-') {
-                // The reason is worth telling before the end, also where the client has been told OK.
-                inner.queue.unmute();
-                let _ = inner.queue.fill(seq, last, |out| out.extend_from_slice(frame));
-            }
-            tracing::error!(target: "waxseal::server", "the upstream did not take a transaction; the client is cut");
-            inner.end_with(End::Upstream);
-            return self.taken(guard, Ok(()));
-        }
-        if let Some(proto) = plan.switched(frame) {
-            inner.session.proto = proto;
-            self.info.confirm(&inner.session);
-        }
-        if plan.may_switch() {
-            inner.session.switching = false;
-            if let Some(db) = plan.selected(frame) {
-                inner.session.db = db;
-                self.info.confirm(&inner.session);
-            }
-        }
-        let is_error = frame.first() == Some(&b'-');
-        if matches!(plan, ReplyPlan::Told) && is_error {
-            inner.discarded.get_or_insert_with(|| Bytes::copy_from_slice(frame));
-        }
-        let reason = if matches!(plan, ReplyPlan::Exec(_)) { inner.discarded.take() } else { None };
-        let proto = inner.session.proto;
-        self.make_room(inner, frame.len());
-        let outcome = inner.queue.fill(seq, last, |out| {
-            if let Some(reason) = reason.filter(|_| is_error) {
-                return aborted(&reason, out);
-            }
-            self.worker.transform.borrow_mut().open(plan, frame, proto, out);
+        self.accept(seq, plan, frame, last, None);
+    }
+
+    fn open_apart(&self, plan: ReplyPlan, frame: Bytes) -> Opening {
+        let proto = self.inner().session.proto;
+        let mut transform = self.worker.transform.borrow().twin();
+        let opening = tokio::task::spawn_blocking(move || {
+            let mut opened = BytesMut::with_capacity(frame.len());
+            transform.open(&plan, &frame, proto, &mut opened);
+            Apart { plan, frame, opened }
         });
-        self.taken(guard, outcome);
+        Box::pin(async { opening.await.ok() })
+    }
+
+    fn opened(&self, seq: u64, apart: Apart) {
+        self.accept(seq, &apart.plan, &apart.frame, true, Some(apart.opened));
     }
 
     fn piece(&self, seq: u64, bytes: &[u8], last: bool) {
@@ -162,6 +102,94 @@ impl Downstream for Sink {
         }
         drop(inner);
         self.wake();
+    }
+}
+
+impl Sink {
+    /// A reply, or a part of it; `opened` is what the client gets, if that was worked out already.
+    fn accept(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool, opened: Option<BytesMut>) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if inner.end.is_some() {
+            return;
+        }
+        if seq < inner.given_up {
+            return;
+        }
+        inner.start_clock();
+        inner.bulk.note(frame.len());
+        if self.worker.draining() && inner.blocked == Some(seq) && is_null(frame) && inner.queue.waiting() == 1 {
+            // It was not the client's time that was over: it is to ask again, somewhere else.
+            inner.end_with(End::Drain);
+            return self.taken(guard, Ok(()));
+        }
+        if last {
+            self.note_answered(inner, seq);
+        }
+        if inner.note_subscription(seq, frame, last) {
+            self.info.confirm(&inner.session);
+        }
+        if std::mem::take(&mut inner.starting_monitor) && frame.first() == Some(&b'-') {
+            inner.session.monitoring = false;
+            self.info.confirm(&inner.session);
+        }
+        if inner.session.tracking.settle(seq, frame.first() == Some(&b'+')) {
+            self.info.confirm(&inner.session);
+        }
+        if matches!(inner.question, Question::Asked(asked) if asked == seq) {
+            inner.question = Question::Answered(stored_values(frame));
+            let outcome = inner.queue.fill(seq, last, |_| {});
+            return self.taken(guard, outcome);
+        }
+        if inner.unblocking.front().is_some_and(|u| u.seq == seq) {
+            let refused = frame.first() == Some(&b'-');
+            if let Some(unblocking) = inner.unblocking.pop_front().filter(|_| refused) {
+                unblocking.target.order(|orders| orders.unblock = Some(unblocking.how));
+                let outcome = inner.queue.fill(seq, true, |out| encode::int(out, 1));
+                return self.taken(guard, outcome);
+            }
+        }
+        if plan.is_broken_by(frame) {
+            if frame.first() == Some(&b'-') {
+                // The reason is worth telling before the end, also where the client has been told OK.
+                inner.queue.unmute();
+                let _ = inner.queue.fill(seq, last, |out| out.extend_from_slice(frame));
+            }
+            tracing::error!(target: "waxseal::server", "the upstream did not take a transaction; the client is cut");
+            inner.end_with(End::Upstream);
+            return self.taken(guard, Ok(()));
+        }
+        if let Some(proto) = plan.switched(frame) {
+            inner.session.proto = proto;
+            self.info.confirm(&inner.session);
+        }
+        if plan.may_switch() {
+            inner.session.switching = false;
+            if let Some(db) = plan.selected(frame) {
+                inner.session.db = db;
+                self.info.confirm(&inner.session);
+            }
+        }
+        let is_error = frame.first() == Some(&b'-');
+        if matches!(plan, ReplyPlan::Told) && is_error {
+            inner.discarded.get_or_insert_with(|| Bytes::copy_from_slice(frame));
+        }
+        let reason = if matches!(plan, ReplyPlan::Exec(_)) { inner.discarded.take() } else { None };
+        let proto = inner.session.proto;
+        if opened.is_none() {
+            self.make_room(inner, frame.len());
+        }
+        let outcome = inner.queue.fill(seq, last, |out| {
+            if let Some(reason) = reason.filter(|_| is_error) {
+                return aborted(&reason, out);
+            }
+            match opened {
+                Some(opened) if out.is_empty() => *out = opened,
+                Some(opened) => out.extend_from_slice(&opened),
+                None => self.worker.transform.borrow_mut().open(plan, frame, proto, out),
+            }
+        });
+        self.taken(guard, outcome);
     }
 }
 

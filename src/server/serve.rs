@@ -22,6 +22,8 @@ use crate::client::{ClientInfo, Session};
 const TICK: Duration = Duration::from_secs(1);
 /// After a failed accept (out of file descriptors), so that the acceptor does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Threads of a worker, beside its own, for long replies and for names that are resolved.
+const BLOCKING: usize = 8;
 /// Within this the server has ended the blocking commands that were under way, if it can (Upstash cannot).
 const UNBLOCK_GRACE: Duration = Duration::from_millis(500);
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
@@ -163,13 +165,14 @@ fn start(index: usize, share: usize, shared: Arc<Shared>, stop: watch::Receiver<
     let load = Arc::new(AtomicUsize::new(0));
     let counted = load.clone();
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                tracing::error!(target: "waxseal::server", "a worker could not start: {error}");
-                return Stopped::Forced;
-            }
-        };
+        let runtime =
+            match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    tracing::error!(target: "waxseal::server", "a worker could not start: {error}");
+                    return Stopped::Forced;
+                }
+            };
         let local = LocalSet::new();
         local.block_on(&runtime, work(Worker::new(shared, share), incoming, counted, stop))
     })?;

@@ -65,6 +65,19 @@ impl Transform {
         Self { costs, ..self }
     }
 
+    /// Another one of the same policy and keys, for another thread.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        let cipher = self.cipher.as_ref().map(|cipher| Cipher::new(cipher.keyring().clone()));
+        Self {
+            policy: self.policy.clone(),
+            cipher,
+            max_bulk: self.max_bulk,
+            locking: self.locking.clone(),
+            costs: self.costs.clone(),
+        }
+    }
+
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }

@@ -143,6 +143,22 @@ impl ReplyPlan {
         more + size_of::<Self>()
     }
 
+    /// Is there something in the reply to be opened?
+    pub fn opens(&self) -> bool {
+        matches!(
+            self,
+            Self::Shaped(..)
+                | Self::OfKeys(..)
+                | Self::Field(..)
+                | Self::Values(_)
+                | Self::Fields(..)
+                | Self::FieldMapValues(_)
+                | Self::Computed(_)
+                | Self::Document(_)
+                | Self::Exec(_)
+        )
+    }
+
     /// Does `frame` show that the server is not in the state that the plan takes for granted? What
     /// follows on this connection is then not what was planned, and nobody else may have it.
     pub fn is_broken_by(&self, frame: &[u8]) -> bool {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::dial::Endpoint;
 use super::handshake::{self, Greeting};
-use super::lane::{LARGE, Lane};
+use super::lane::{LARGE, Lane, Opening};
 use super::stream::Stream;
 use super::unavailable::{Fault, Unavailable};
 use crate::resp::ReplyScanner;
@@ -72,6 +72,7 @@ pub(super) async fn run(lane: Rc<Lane>, stream: Stream, address: String) -> (Str
         incoming: BytesMut::new(),
         scanner: ReplyScanner::new(),
         streaming: false,
+        opening: None,
         unflushed: false,
         handed_on: 0,
         heard: now,
@@ -95,6 +96,8 @@ struct Driver {
     scanner: ReplyScanner,
     /// The front request's reply is being handed on in pieces.
     streaming: bool,
+    /// It is being opened on another thread. Nothing is read meanwhile.
+    opening: Option<Opening>,
     unflushed: bool,
     /// Bytes of replies since its turn began.
     handed_on: usize,
@@ -129,7 +132,7 @@ impl Driver {
     /// One round of writing and reading; `true` if another one may find something.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Unavailable> {
         let wrote = self.write(cx)?;
-        let read = match self.read(cx) {
+        let read = match self.take(cx) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(why)) => return Err(why),
             Poll::Pending => false,
@@ -171,6 +174,19 @@ impl Driver {
         Ok(progress)
     }
 
+    /// What comes next: the end of an opening, or bytes.
+    fn take(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unavailable>> {
+        let Some(opening) = &mut self.opening else { return self.read(cx) };
+        let done = ready!(opening.as_mut().poll(cx));
+        self.opening = None;
+        let Some(apart) = done else {
+            let what = format!("{} (a reply could not be opened: the thread failed)", self.address);
+            return Poll::Ready(Err(Unavailable::new(Fault::Protocol, what)));
+        };
+        self.lane.opened(apart)?;
+        Poll::Ready(self.deliver())
+    }
+
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unavailable>> {
         // Of what is handed on in pieces only a piece is held.
         let wanted = if self.streaming { 0 } else { self.scanner.wanted().saturating_sub(self.incoming.len()) };
@@ -205,6 +221,13 @@ impl Driver {
                     if self.streaming {
                         self.streaming = false;
                         self.lane.piece(&rest[..len], true)?;
+                    } else if self.lane.takes_long(&rest[..len]) {
+                        self.scanner.reset();
+                        self.incoming.advance(taken);
+                        self.handed_on += taken + len;
+                        let frame = self.incoming.split_to(len).freeze();
+                        self.opening = self.lane.open_apart(frame);
+                        return Ok(());
                     } else {
                         self.lane.frame(&rest[..len])?;
                     }

@@ -6,11 +6,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::Waker;
 use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
 
 use super::unavailable::Unavailable;
 use crate::resp::Proto;
@@ -53,10 +56,28 @@ pub enum Failure {
     Unknown,
 }
 
+/// A reply that is opened on another thread, because it takes long. `None` if that thread failed.
+pub type Opening = Pin<Box<dyn Future<Output = Option<Apart>>>>;
+
+/// A whole reply, its plan, and what the client gets for it.
+pub struct Apart {
+    pub plan: ReplyPlan,
+    pub frame: Bytes,
+    pub opened: BytesMut,
+}
+
 /// A client, as a lane sees it.
 pub trait Downstream {
     /// A whole reply frame for request `seq`; `last` unless more frames answer the same request.
     fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool);
+    /// Begins to open a reply apart from the worker. Its place stays where it is; no other reply comes meanwhile.
+    fn open_apart(&self, plan: ReplyPlan, frame: Bytes) -> Opening {
+        Box::pin(std::future::ready(Some(Apart { plan, frame, opened: BytesMut::new() })))
+    }
+    /// That is done, for request `seq`.
+    fn opened(&self, seq: u64, apart: Apart) {
+        self.reply(seq, &apart.plan, &apart.frame, true);
+    }
     /// A piece of a large reply that no rule touches, before all of it has come.
     fn piece(&self, seq: u64, bytes: &[u8], last: bool);
     /// A frame that answers nothing: a message, an invalidation.

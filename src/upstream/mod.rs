@@ -18,7 +18,7 @@ mod unavailable;
 
 pub use dial::{Endpoint, Login};
 pub use handshake::Product;
-pub use lane::{Downstream, Failure, Frames, LARGE, Lane, LaneKey};
+pub use lane::{Apart, Downstream, Failure, Frames, LARGE, Lane, LaneKey, Opening};
 pub use pool::{Budgets, Class, Exhausted, Pinned, Pool};
 pub use tls::{TlsFault, client_config};
 pub use unavailable::{Fault, Unavailable};

@@ -5,7 +5,9 @@ use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::lane::{Closing, Downstream, Failure, Frames, Lane, Pending, Phase, RESUME_AT};
+use bytes::Bytes;
+
+use super::lane::{Apart, Closing, Downstream, Failure, Frames, Lane, Opening, Pending, Phase, RESUME_AT};
 use super::unavailable::{Fault, Unavailable};
 use crate::resp::Proto;
 use crate::transform::{Control, PushKind, ReplyPlan, Wire, push_kind};
@@ -13,6 +15,10 @@ use crate::transform::{Control, PushKind, ReplyPlan, Wire, push_kind};
 /// A lane younger than this is not retired: an upstream that is wrong for long must not cost a
 /// TLS handshake per command.
 const RETIRE_AFTER: Duration = Duration::from_secs(1);
+
+/// To open so much takes a millisecond or more: many small values, or one that is large.
+const LONG_AGGREGATE: usize = 256 * 1024;
+const LONG_VALUE: usize = 4 * 1024 * 1024;
 
 /// Room for so many replies that are due stays with a lane.
 const KEEP_PENDING: usize = 1024;
@@ -137,6 +143,38 @@ impl Lane {
             && state.pending.front().is_some_and(|p| {
                 p.owner.is_some() && p.frames == Frames::One && matches!(p.plan, ReplyPlan::Raw | ReplyPlan::Sealed)
             })
+    }
+
+    /// Would it hold the worker up for long to open this frame?
+    pub(super) fn takes_long(&self, frame: &[u8]) -> bool {
+        let long = match frame.first() {
+            Some(b'$') => frame.len() >= LONG_VALUE,
+            Some(b'*' | b'%' | b'~') => frame.len() >= LONG_AGGREGATE,
+            _ => false,
+        };
+        let state = self.state.borrow();
+        long && !state.subscribed
+            && state.pending.front().is_some_and(|p| p.owner.is_some() && p.frames == Frames::One && p.plan.opens())
+    }
+
+    /// Has the front request's reply opened apart; see [`Self::takes_long`]. The request stays where it is, so that its
+    /// client is told should the connection end meanwhile.
+    pub(super) fn open_apart(&self, frame: Bytes) -> Option<Opening> {
+        let (owner, plan) = {
+            let mut state = self.state.borrow_mut();
+            let front = state.pending.front_mut()?;
+            (front.owner.clone()?, std::mem::take(&mut front.plan))
+        };
+        Some(owner.open_apart(plan, frame))
+    }
+
+    /// The front request's reply is opened.
+    pub(super) fn opened(&self, apart: Apart) -> Result<(), Unavailable> {
+        let Some(done) = self.state.borrow_mut().pending.pop_front() else { return Err(unasked()) };
+        if let Some(owner) = done.owner {
+            owner.opened(done.seq, apart);
+        }
+        Ok(())
     }
 
     /// A piece of the front request's reply; see [`Self::can_stream`].

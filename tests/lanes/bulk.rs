@@ -1,5 +1,7 @@
 //! Small commands do not wait behind large requests and replies of others.
 
+use std::time::{Duration, Instant};
+
 use super::support::sidecar::Settings;
 use super::support::{Frame, Raw, Sidecar, Upstream, encrypt_everything};
 
@@ -94,4 +96,60 @@ fn a_pipeline_of_large_and_small_keeps_its_order() {
 /// Of all that was appended up to this round.
 fn log_length(round: i64) -> i64 {
     (0..=round).filter(|n| n % 3 == 1).map(|n| i64::try_from(format!("{n},").len()).expect("short")).sum()
+}
+
+/// Elements of a list that takes long to open.
+const MANY: usize = 60_000;
+
+fn fill(client: &mut Raw) {
+    for _ in 0..MANY / 1000 {
+        let line = format!("RPUSH list{}", " 0123456789abcdef".repeat(1000));
+        client.run(&line);
+    }
+}
+
+/// To open a long reply is not what the worker's other clients wait for.
+#[test]
+fn a_long_reply_does_not_hold_the_others_up() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, one_worker);
+    let mut reader = sidecar.connect();
+    fill(&mut reader);
+    // From here on it has a bulk lane.
+    reader.run("LRANGE list 0 -1");
+    let mut small = sidecar.connect();
+    small.run("GET a");
+    let asked = Instant::now();
+    let reading = std::thread::spawn(move || {
+        reader.send(&super::requests(&["LRANGE list 0 -1", "LLEN list"]));
+        assert_eq!(reader.read().items().len(), MANY);
+        assert_eq!(reader.read(), Frame::Integer(MANY.try_into().expect("small")));
+        asked.elapsed()
+    });
+    let mut longest = Duration::ZERO;
+    while !reading.is_finished() {
+        let begin = Instant::now();
+        small.run("GET a");
+        longest = longest.max(begin.elapsed());
+    }
+    let took = reading.join().expect("the list is read");
+    assert!(longest < took / 2, "a GET took {longest:?} beside an LRANGE of {took:?}");
+}
+
+/// Its client may have left when it is opened, and another may have taken its connection's place.
+#[test]
+fn a_client_that_leaves_during_a_long_reply_leaves_the_lane_in_order() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, one_worker);
+    let mut other = sidecar.connect();
+    fill(&mut other);
+    for round in 0..5 {
+        let mut leaving = sidecar.connect();
+        leaving.send(&super::requests(&["LRANGE list 0 -1", "LRANGE list 0 -1"]));
+        other.send(&super::requests(&["LRANGE list 0 -1", &format!("SET n {round}"), "GET n"]));
+        drop(leaving);
+        assert_eq!(other.read().items().len(), MANY);
+        assert_eq!(other.read(), Frame::ok());
+        assert_eq!(other.read(), Frame::bulk(round.to_string()));
+    }
 }
