@@ -5,8 +5,9 @@ import subprocess
 
 from servers import Failed
 
-# A run that takes longer hangs.
-LIMIT_SECONDS = 120
+# A run that takes longer hangs: over TLS redis-benchmark now and then waits for its socket while the reply lies in OpenSSL.
+LIMIT_SECONDS = 60
+TRIES = 2
 
 
 def arguments(target, load, requests):
@@ -20,10 +21,14 @@ def arguments(target, load, requests):
 
 def run(target, load, requests):
     """Requests per second and milliseconds of p50, p99 and p99.9."""
-    try:
-        done = subprocess.run(arguments(target, load, requests), input=load.stdin, capture_output=True, timeout=LIMIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"not done within {LIMIT_SECONDS} s") from None
+    for _ in range(TRIES):
+        try:
+            done = subprocess.run(arguments(target, load, requests), input=load.stdin, capture_output=True, timeout=LIMIT_SECONDS)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    else:
+        raise Failed(f"not done within {LIMIT_SECONDS} s, {TRIES} times")
     said = done.stdout.decode(errors="replace").replace("\r", "\n")
     if done.returncode or "throughput summary" not in said:
         complaint = (done.stderr.decode(errors="replace").strip() or said.strip()).splitlines()
