@@ -1,8 +1,12 @@
 //! What arrives for a client over its lane: replies, messages, failures.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use bytes::{Bytes, BytesMut};
 
 use super::sink::{End, Question, Sink};
+use super::worker::Shared;
 use crate::resp::encode;
 use crate::transform::{Message, ReplyPlan, aborted, stored_values};
 use crate::upstream::{Apart, Downstream, Failure, LARGE, Opening};
@@ -12,15 +16,27 @@ impl Downstream for Sink {
         self.accept(seq, plan, frame, last, None);
     }
 
-    fn open_apart(&self, plan: ReplyPlan, frame: Bytes) -> Opening {
-        let proto = self.inner().session.proto;
+    fn open_apart(&self, seq: u64, plan: ReplyPlan, frame: Bytes) -> Opening {
+        let proto = {
+            let mut inner = self.inner();
+            if inner.blocked == Some(seq) {
+                // What it waited for is here.
+                inner.blocked = None;
+                inner.disturbed |= self.info.unblocked();
+            }
+            inner.session.proto
+        };
+        let held = Held::of(2 * frame.len(), &self.worker.shared);
         let mut transform = self.worker.transform.borrow().twin();
         let opening = tokio::task::spawn_blocking(move || {
             let mut opened = BytesMut::with_capacity(frame.len());
             transform.open(&plan, &frame, proto, &mut opened);
             Apart { plan, frame, opened }
         });
-        Box::pin(async { opening.await.ok() })
+        Box::pin(async move {
+            let _held = held;
+            opening.await.ok()
+        })
     }
 
     fn opened(&self, seq: u64, apart: Apart) {
@@ -102,6 +118,25 @@ impl Downstream for Sink {
         }
         drop(inner);
         self.wake();
+    }
+}
+
+/// Bytes that count against the process's budget while a reply is opened.
+struct Held {
+    bytes: usize,
+    shared: Arc<Shared>,
+}
+
+impl Held {
+    fn of(bytes: usize, shared: &Arc<Shared>) -> Self {
+        shared.buffered.fetch_add(bytes, Ordering::Relaxed);
+        Self { bytes, shared: shared.clone() }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.buffered.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

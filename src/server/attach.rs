@@ -8,9 +8,6 @@ use std::rc::{Rc, Weak};
 use super::desk::{Desk, Hold};
 use crate::upstream::{Class, Downstream, Exhausted, Lane, LaneKey, Pinned};
 
-/// Lanes of a worker for clients with large requests or replies.
-const BULK_LANES: u64 = 4;
-
 const TOO_MANY: &str = "ERR max number of clients reached";
 
 /// The lane of the client's last request.
@@ -104,18 +101,7 @@ impl Attached {
 impl Desk {
     /// The lane for the next request, or why it has to wait or cannot be had.
     pub(super) fn attach(&mut self, need: Need) -> Result<Rc<Lane>, Hold> {
-        let key = {
-            let inner = self.sink.inner();
-            let bulk = match &self.attached {
-                _ if need != Need::Shared || self.worker.shared.dedicated => 0,
-                _ if inner.bulk.is_large() => 1 + (self.sink.info.id % BULK_LANES) as u8,
-                // Back when that costs no waiting.
-                Attached::Shared(lane) if inner.queue.waiting() > self.own_places => lane.key.bulk,
-                _ => 0,
-            };
-            LaneKey { proto: inner.session.proto, db: inner.session.db, bulk }
-        };
-        self.attach_to(key, need)
+        self.attach_to(self.lane_key(need), need)
     }
 
     pub(super) fn attach_to(&mut self, key: LaneKey, need: Need) -> Result<Rc<Lane>, Hold> {

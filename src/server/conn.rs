@@ -192,7 +192,7 @@ impl Conn {
         let used = self.consume(&input);
         input.advance(used);
         if input.is_empty() && input.try_reclaim(KEEP_CAPACITY + 1) {
-            input = BytesMut::new();
+            self.desk.worker.put_aside(std::mem::take(&mut input));
         }
         self.input = input;
         self.note_input();
@@ -308,7 +308,14 @@ impl Conn {
         }
         let data = buf.filled();
         let used = self.consume(data);
-        self.input.extend_from_slice(&data[used..]);
+        let kept = &data[used..];
+        if kept.len() > KEEP_CAPACITY
+            && let Some(large) = worker.large_buffer()
+        {
+            self.input = large;
+        }
+        self.input.reserve(kept.len().max(self.scanner.wanted().min(MAX_RESERVE)));
+        self.input.extend_from_slice(kept);
         Poll::Ready(Ok(data.len()))
     }
 

@@ -80,7 +80,11 @@ impl Downstream for Step {
             return self.sink.note_queueing(plan, frame);
         }
         self.replies.borrow_mut().push(Bytes::copy_from_slice(frame));
-        self.sink.inner().rehearsed += frame.len();
+        {
+            let mut inner = self.sink.inner();
+            inner.rehearsed += frame.len();
+            inner.bulk.note(frame.len());
+        }
         self.sink.account();
         self.due.set(self.due.get().saturating_sub(1));
         if self.due.get() == 0 {

@@ -6,6 +6,7 @@
 use super::attach::{Need, Wrote};
 use super::desk::{Desk, Flow, Hold};
 use super::orders::may_write;
+use super::sink::Question;
 use crate::command::{Keys, Lane, Request, Spec};
 use crate::policy::Refusal;
 use crate::resp::{Proto, RawRequest, encode};
@@ -33,7 +34,16 @@ impl Desk {
         match self.step(&request) {
             Ok(()) => {}
             Err(Hold::Stall) => return Flow::Stall,
-            Err(Hold::Refuse(text)) => self.refuse(&text),
+            Err(Hold::Refuse(text)) => {
+                {
+                    let mut inner = self.sink.inner();
+                    // What was asked for it is not for the next one.
+                    if matches!(inner.question, Question::Answered(_)) {
+                        inner.question = Question::None;
+                    }
+                }
+                self.refuse(&text);
+            }
         }
         if caching && !self.last_command.starts_with("client|") && !self.in_multi() {
             self.end_caching();
@@ -146,10 +156,10 @@ impl Desk {
                 self.say(|out| out.extend_from_slice(&answer));
                 return Ok(());
             }
+            self.sink.inner().bulk.note(request.bytes().len());
             if self.begin_emulation(&admitted, need)? {
                 return Ok(());
             }
-            self.sink.inner().bulk.note(request.bytes().len());
             let lane = self.attach(need)?;
             let stored = if compares.is_some() { Some(self.stored(&admitted, &lane)?) } else { None };
             let seq = self.sink.inner().queue.next_seq();
@@ -200,6 +210,9 @@ impl Desk {
             if in_multi {
                 let why = "is not possible inside MULTI, unless this client has used it before";
                 return Err(Refusal::Mode { command: spec.name, why }.into());
+            }
+            if !holds {
+                self.back_to_its_writes()?;
             }
             if !self.wrote.all_on(self.attached.lane()) {
                 return Err(Refusal::Mode { command: spec.name, why: SCATTERED }.into());

@@ -88,7 +88,9 @@ impl Desk {
     pub(super) fn advance_emulation(&mut self) -> bool {
         let Some(mut course) = self.course.take() else { return false };
         if course.queued {
-            if course.ticket.as_ref().is_some_and(|ticket| !ticket.is_called()) {
+            let called = course.ticket.as_ref().is_none_or(|ticket| ticket.is_called());
+            // The client's lane may be another one by now, and before a change all must be answered that was asked before.
+            if !called || self.sink.inner().queue.waiting() > 1 {
                 self.course = Some(course);
                 return false;
             }

@@ -7,6 +7,7 @@
 mod arrivals;
 mod attach;
 mod block;
+mod bulk;
 mod conn;
 mod course;
 mod desk;

@@ -64,6 +64,7 @@ impl Desk {
             None => return Err(Hold::Refuse("ERR EXEC without MULTI".into())),
             Some(block) => (block.refused, !block.emulated.is_empty(), need(block)),
         };
+        self.note_block();
         if refused {
             return self.give_up(error(ABORTED));
         }
@@ -180,6 +181,13 @@ impl Desk {
         self.send_as(request, ReplyPlan::Released)?;
         self.sink.inner().session.watching = false;
         Ok(())
+    }
+
+    /// A large transaction is a large request.
+    fn note_block(&mut self) {
+        let mut inner = self.sink.inner();
+        let size = inner.session.block.as_ref().map_or(0, |block| block.wire.len());
+        inner.bulk.note(size);
     }
 
     /// Sends a command on the lane that the client has for itself.

@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::bulk::Bulk;
 use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
 use crate::resp::{Proto, encode};
 use crate::transform::{Confirmation, Invalidation, PushKind, confirmed_channel, push_kind};
-use crate::upstream::LARGE;
 
 /// The process's count of buffered bytes is brought up to date in steps of this.
 const ACCOUNT_STEP: usize = 64 * 1024;
@@ -83,33 +83,6 @@ pub(super) struct Inner {
     pub rehearsed: usize,
     pub bulk: Bulk,
     accounted: usize,
-}
-
-/// Whether a client's requests and replies are large: it then uses a lane on which no small ones wait behind them.
-#[derive(Default)]
-pub(super) struct Bulk {
-    /// So many small replies more, and its traffic counts as small again.
-    left: u8,
-}
-
-impl Bulk {
-    /// Once large, it stays so for a while: changing lanes may have to wait for replies.
-    const FOR_REPLIES: u8 = 100;
-
-    /// A request or reply of `n` bytes, or a part of it.
-    pub fn note(&mut self, n: usize) {
-        if n >= LARGE {
-            self.left = Self::FOR_REPLIES;
-        }
-    }
-
-    pub fn answered(&mut self) {
-        self.left = self.left.saturating_sub(1);
-    }
-
-    pub fn is_large(&self) -> bool {
-        self.left > 0
-    }
 }
 
 /// What has to be known of the stored values before the request at hand can be sealed. It waits in the
@@ -225,6 +198,7 @@ impl Sink {
             return;
         }
         inner.start_clock();
+        inner.bulk.answered();
         let outcome = inner.queue.fill(seq, true, write);
         self.taken(inner, outcome);
     }

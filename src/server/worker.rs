@@ -105,9 +105,10 @@ impl Worker {
         self.spare.borrow_mut().pop()
     }
 
-    pub fn put_aside(&self, buffer: BytesMut) {
+    pub fn put_aside(&self, mut buffer: BytesMut) {
         let mut spare = self.spare.borrow_mut();
-        if spare.len() < SPARE && buffer.capacity() <= MAX_SPARE {
+        // `capacity` would tell only what is left behind the bytes that were written.
+        if spare.len() < SPARE && !buffer.try_reclaim(MAX_SPARE + 1) {
             spare.push(buffer);
         }
     }

@@ -73,7 +73,7 @@ impl Transform {
             policy: self.policy.clone(),
             cipher,
             max_bulk: self.max_bulk,
-            locking: self.locking.clone(),
+            locking: self.locking,
             costs: self.costs.clone(),
         }
     }

@@ -30,6 +30,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const HANG_UP: Duration = Duration::from_millis(100);
 /// How often to look at the two above.
 const TICK: Duration = Duration::from_secs(5);
+/// An unused bulk lane is closed after this, so that a large value now and then does not cost a connection for good.
+const IDLE_BULK: Duration = Duration::from_secs(30);
 /// An unused pinned lane is closed after this: a pool must shrink after a burst.
 const IDLE_PINNED: Duration = Duration::from_secs(60);
 /// First and further room for reading; a TLS record holds at most 16 KiB.
@@ -76,6 +78,7 @@ pub(super) async fn run(lane: Rc<Lane>, stream: Stream, address: String) -> (Str
         unflushed: false,
         handed_on: 0,
         heard: now,
+        used: now,
         pinged: None,
         ticks,
     };
@@ -99,9 +102,11 @@ struct Driver {
     /// It is being opened on another thread. Nothing is read meanwhile.
     opening: Option<Opening>,
     unflushed: bool,
-    /// Bytes of replies since its turn began.
+    /// Bytes that were read since its turn began.
     handed_on: usize,
     heard: Instant,
+    /// The same without answers to PINGs of ours.
+    used: Instant,
     pinged: Option<Instant>,
     ticks: Interval,
 }
@@ -202,11 +207,13 @@ impl Driver {
                     format!("{} (closed the connection)", self.address),
                 )));
             }
-            Ok(_) => {}
+            Ok(n) => self.handed_on += n,
             Err(e) => return Poll::Ready(Err(self.cut(&e))),
         }
         self.heard = Instant::now();
-        self.pinged = None;
+        if self.pinged.take().is_none() {
+            self.used = self.heard;
+        }
         Poll::Ready(self.deliver())
     }
 
@@ -224,9 +231,8 @@ impl Driver {
                     } else if self.lane.takes_long(&rest[..len]) {
                         self.scanner.reset();
                         self.incoming.advance(taken);
-                        self.handed_on += taken + len;
                         let frame = self.incoming.split_to(len).freeze();
-                        self.opening = self.lane.open_apart(frame);
+                        self.opening = Some(self.lane.open_apart(frame)?);
                         return Ok(());
                     } else {
                         self.lane.frame(&rest[..len])?;
@@ -253,9 +259,10 @@ impl Driver {
                 Err(e) => return Err(Unavailable::new(Fault::Protocol, format!("{} ({e})", self.address))),
             }
         }
-        self.handed_on += taken;
         self.incoming.advance(taken);
-        if self.incoming.is_empty() && self.incoming.try_reclaim(KEEP_CAPACITY + 1) {
+        // Of lanes with one client there may be a thousand.
+        let keep = if self.lane.is_shared() { KEEP_CAPACITY } else { LARGE };
+        if self.incoming.is_empty() && self.incoming.try_reclaim(keep + 1) {
             self.incoming = BytesMut::new();
         }
         Ok(())
@@ -264,7 +271,8 @@ impl Driver {
     /// `true` if there is something to write, or to look at, now.
     fn keep_alive(&mut self) -> Result<bool, Unavailable> {
         let now = Instant::now();
-        if now - self.heard >= TICK && self.incoming.is_empty() && self.lane.rest() {
+        if now - self.heard >= TICK && self.incoming.is_empty() {
+            self.lane.rest();
             self.incoming = BytesMut::new();
             self.stream.rest();
         }
@@ -276,6 +284,10 @@ impl Driver {
         }
         if self.lane.unused_for().is_some_and(|unused| unused >= IDLE_PINNED) {
             self.lane.close(false);
+            return Ok(true);
+        }
+        if self.lane.key.bulk != 0 && self.lane.is_shared() && self.lane.is_idle() && now - self.used >= IDLE_BULK {
+            self.lane.retire();
             return Ok(true);
         }
         // Where we may not ask, the kernel's own time-out watches.

@@ -71,7 +71,7 @@ pub trait Downstream {
     /// A whole reply frame for request `seq`; `last` unless more frames answer the same request.
     fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool);
     /// Begins to open a reply apart from the worker. Its place stays where it is; no other reply comes meanwhile.
-    fn open_apart(&self, plan: ReplyPlan, frame: Bytes) -> Opening {
+    fn open_apart(&self, _seq: u64, plan: ReplyPlan, frame: Bytes) -> Opening {
         Box::pin(std::future::ready(Some(Apart { plan, frame, opened: BytesMut::new() })))
     }
     /// That is done, for request `seq`.

@@ -145,6 +145,12 @@ impl Pool {
         Ok(lane)
     }
 
+    /// Is such a lane connected? If there is none, one is dialled.
+    pub fn has_ready(self: &Rc<Self>, key: LaneKey) -> bool {
+        // Where it cannot be dialled, the caller goes on without it.
+        self.shared(key).is_ok_and(|lane| lane.age().is_some())
+    }
+
     /// A lane for one client alone, within the budget of its class.
     pub fn pin(self: &Rc<Self>, key: LaneKey, class: Class, owner: Weak<dyn Downstream>) -> Result<Pinned, Exhausted> {
         self.count(class)?;
@@ -261,7 +267,7 @@ impl Pool {
         }
         let was_shared = self.forget(lane);
         lane.die(&why);
-        if was_shared && lived.is_some_and(|age| age >= REDIAL_AFTER) {
+        if was_shared && lane.key.bulk == 0 && lived.is_some_and(|age| age >= REDIAL_AFTER) {
             // A failure here starts the backoff; the next command after it dials again.
             let _ = self.shared(lane.key);
         }
@@ -311,7 +317,7 @@ impl Pool {
         if shared.len() < MAX_SHARED {
             return;
         }
-        let unused = shared.iter().find(|(_, lane)| lane.is_idle()).map(|(key, _)| *key);
+        let unused = shared.iter().filter(|(_, lane)| lane.is_idle()).map(|(key, _)| *key).max_by_key(|key| key.bulk);
         if let Some(lane) = unused.and_then(|key| shared.remove(&key)) {
             lane.close(false);
         }

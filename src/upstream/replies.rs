@@ -50,17 +50,13 @@ impl Lane {
         state.pending.is_empty() && !state.monitoring && !state.caching
     }
 
-    /// Its buffers are given back, if nothing is in them. `false` if replies are due.
-    pub(super) fn rest(&self) -> bool {
+    /// Its buffers are given back, if nothing is in them.
+    pub(super) fn rest(&self) {
         let mut state = self.state.borrow_mut();
-        if !state.pending.is_empty() {
-            return false;
-        }
         state.wire.rest();
-        if state.pending.capacity() > KEEP_PENDING {
+        if state.pending.is_empty() && state.pending.capacity() > KEEP_PENDING {
             state.pending = VecDeque::new();
         }
-        true
     }
 
     /// How long it has been in use; `None` if it never was.
@@ -159,13 +155,13 @@ impl Lane {
 
     /// Has the front request's reply opened apart; see [`Self::takes_long`]. The request stays where it is, so that its
     /// client is told should the connection end meanwhile.
-    pub(super) fn open_apart(&self, frame: Bytes) -> Option<Opening> {
-        let (owner, plan) = {
+    pub(super) fn open_apart(&self, frame: Bytes) -> Result<Opening, Unavailable> {
+        let (owner, seq, plan) = {
             let mut state = self.state.borrow_mut();
-            let front = state.pending.front_mut()?;
-            (front.owner.clone()?, std::mem::take(&mut front.plan))
+            let front = state.pending.front_mut().ok_or_else(unasked)?;
+            (front.owner.clone().ok_or_else(unasked)?, front.seq, std::mem::take(&mut front.plan))
         };
-        Some(owner.open_apart(plan, frame))
+        Ok(owner.open_apart(seq, plan, frame))
     }
 
     /// The front request's reply is opened.
