@@ -101,11 +101,11 @@ impl Conn {
             {
                 return Poll::Ready(end);
             }
-            let mut progress = match self.write(cx) {
-                Ok(progress) => progress,
-                Err(_) => return Poll::Ready(End::Client),
-            };
-            progress |= self.desk.advance_emulation();
+            if self.write(cx).is_err() {
+                return Poll::Ready(End::Client);
+            }
+            // What was written makes nothing possible that does not come below, so it alone asks for no further round.
+            let mut progress = self.desk.advance_emulation();
             progress |= self.backlog();
             match self.read(cx) {
                 Ok(more) => progress |= more,
@@ -126,10 +126,10 @@ impl Conn {
         Poll::Pending
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut inner = self.desk.sink.inner();
         if inner.end.is_some_and(|e| !e.flushes()) {
-            return Ok(false);
+            return Ok(());
         }
         let mut progress = false;
         while !inner.queue.out().is_empty() {
@@ -154,7 +154,7 @@ impl Conn {
             self.desk.sink.info.touch(drained);
             self.desk.sink.account();
         }
-        Ok(progress)
+        Ok(())
     }
 
     fn is_over(&mut self) -> Option<End> {

@@ -136,7 +136,7 @@ impl Driver {
 
     /// One round of writing and reading; `true` if another one may find something.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Unavailable> {
-        let wrote = self.write(cx)?;
+        self.write(cx)?;
         let read = match self.take(cx) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(why)) => return Err(why),
@@ -146,11 +146,11 @@ impl Driver {
         while self.ticks.poll_tick(cx).is_ready() {
             asked |= self.keep_alive()?;
         }
-        Ok(wrote || read || asked)
+        // What was written makes nothing possible here before an answer comes.
+        Ok(read || asked)
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Unavailable> {
-        let mut progress = false;
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Unavailable> {
         loop {
             let stream = Pin::new(&mut self.stream);
             let wrote = self.lane.write_with(|bytes| match stream.poll_write(cx, bytes) {
@@ -161,10 +161,7 @@ impl Driver {
                 Poll::Pending => (0, Ok(false)),
             });
             match wrote {
-                Some(Ok(true)) => {
-                    progress = true;
-                    self.unflushed = true;
-                }
+                Some(Ok(true)) => self.unflushed = true,
                 Some(Ok(false)) | None => break,
                 Some(Err(e)) => return Err(self.cut(&e)),
             }
@@ -176,7 +173,7 @@ impl Driver {
                 Poll::Pending => {}
             }
         }
-        Ok(progress)
+        Ok(())
     }
 
     /// What comes next: the end of an opening, or bytes.
