@@ -231,7 +231,9 @@ fn kill_ends_whom_it_names() {
         said.push(killer.run(&format!("CLIENT KILL ID {}", ids[2])));
         said.push(killer.run("CLIENT KILL TYPE pubsub"));
         let gone = [closed(&mut one), closed(&mut two), closed(&mut blocked), closed(&mut subscriber)];
-        // What waits for an element is gone at the server too: nobody takes it.
+        // What waits for an element is gone at the server too, as soon as it has noticed: nobody takes it.
+        let mut server = upstream.raw();
+        wait_until("nobody is blocked", || !text(server.run("CLIENT LIST")).contains(" flags=b "));
         killer.run("RPUSH nothing element");
         sleep(SOON);
         said.push(killer.run("LLEN nothing"));
