@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::connections;
 use super::support::sidecar::Settings;
-use super::support::{Frame, PATIENCE, Raw, Sidecar, Upstream, encrypt_everything, wait_until};
+use super::support::{Frame, Raw, Sidecar, Upstream, encrypt_everything, wait_until};
 
 /// The upstream's own view: over which connection did a command come?
 struct Monitor(Raw);
@@ -27,6 +27,15 @@ impl Monitor {
                 return head.rsplit(' ').next().expect("an address").to_owned();
             }
         }
+    }
+
+    /// Runs lines until one comes over another connection than `common`.
+    fn until_it_leaves(&mut self, common: &str, client: &mut Raw, line: impl Fn(usize) -> String) {
+        let mut tries = 0;
+        wait_until("it is on another lane than the common one", || {
+            tries += 1;
+            self.connection_of(client, &line(tries)) != common
+        });
     }
 }
 
@@ -54,19 +63,9 @@ fn large_replies_and_requests_go_over_a_lane_of_their_own() {
     // What it is about to read cannot be known; from then on it is.
     assert_eq!(monitor.connection_of(&mut reader, "GET big"), common);
     // The lane is made meanwhile.
-    let begin = Instant::now();
-    let mut tries = 0;
-    while monitor.connection_of(&mut reader, &format!("GET d{tries}")) == common {
-        tries += 1;
-        assert!(begin.elapsed() < PATIENCE, "still on the common lane");
-    }
+    monitor.until_it_leaves(&common, &mut reader, |n| format!("GET d{n}"));
     // A large request is known before it is sent.
-    let begin = Instant::now();
-    let mut tries = 0;
-    while monitor.connection_of(&mut writer, &format!("SET e{tries} {large}")) == common {
-        tries += 1;
-        assert!(begin.elapsed() < PATIENCE, "still on the common lane");
-    }
+    monitor.until_it_leaves(&common, &mut writer, |n| format!("SET e{n} {large}"));
     assert_eq!(monitor.connection_of(&mut small, "GET f"), common);
 
     // After enough small replies it is a client as others are.
