@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::tracking::Tracking;
 use super::transaction::Block;
+use crate::policy::IdentityId;
 use crate::policy::glob::Glob;
 use crate::resp::Proto;
 use crate::transform::{Confirmation, Message};
@@ -29,6 +30,7 @@ pub struct Session {
     pub proto: Proto,
     pub db: u32,
     pub authenticated: bool,
+    pub identity: IdentityId,
     pub name: Bytes,
     pub lib_name: Bytes,
     pub lib_version: Bytes,
@@ -61,6 +63,7 @@ impl Session {
             proto: Proto::Resp2,
             db: 0,
             authenticated,
+            identity: IdentityId::default(),
             name: Bytes::new(),
             lib_name: Bytes::new(),
             lib_version: Bytes::new(),

@@ -5,6 +5,7 @@
 //! Must never: guess. What is not in the table, or not understood, is said to be so; the policy and
 //! transform rooms refuse it. Nothing here shows an argument.
 
+mod class;
 mod docs;
 mod grammar;
 mod json_path;
@@ -19,6 +20,7 @@ mod table;
 mod tests;
 mod treatment;
 
+pub use class::CommandClass;
 pub use docs::{on_rule, render as render_docs};
 pub use grammar::{Effect, Form, Grammar, GrammarError, Word};
 pub use json_path::{JsonPath, Nowhere, PathFault, SealedPaths, Spot};

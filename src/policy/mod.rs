@@ -8,6 +8,7 @@
 
 mod access;
 pub mod glob;
+mod identity;
 mod limit;
 mod queues;
 mod refusal;
@@ -16,6 +17,7 @@ pub mod script;
 mod scripts;
 
 pub use access::{Access, Scripts};
+pub use identity::IdentityId;
 pub use limit::{Limiter, RateLimited, TokenBucket};
 pub use refusal::{JsonFault, NotCarried, Refusal};
 pub use scripts::FIRST_KEY;
