@@ -12,6 +12,8 @@ pub mod crypto;
 
 pub mod policy;
 
+pub mod meter;
+
 pub mod transform;
 
 pub mod client;

@@ -5,18 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import. A room may always import itself.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("resp", &[]),
     ("command", &["resp"]),
     ("crypto", &[]),
     ("policy", &["command"]),
+    ("meter", &["command", "crypto"]),
     ("transform", &["resp", "command", "policy", "crypto"]),
-    ("client", &["resp", "command", "policy", "transform"]),
+    ("client", &["resp", "command", "policy", "meter", "transform"]),
     // Keys and JSON paths are parsed while the configuration is checked, so that a bad one is among its faults.
     ("config", &["crypto", "resp", "command"]),
-    ("upstream", &["resp", "transform"]),
-    ("server", &["resp", "command", "policy", "transform", "client", "upstream", "crypto"]),
-    ("cli", &["resp", "command", "crypto", "policy", "transform", "client", "config", "upstream", "server"]),
+    ("upstream", &["resp", "meter", "transform"]),
+    ("server", &["resp", "command", "policy", "meter", "transform", "client", "upstream", "crypto"]),
+    ("cli", &["resp", "command", "crypto", "policy", "meter", "transform", "client", "config", "upstream", "server"]),
 ];
 
 fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {

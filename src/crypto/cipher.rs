@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::aead::Backend;
+use super::counts::CipherCounts;
 use super::derive::{DerivedCache, expand};
 use super::envelope::{self, HEADER_LEN, Mode, NONCE_LEN, OVERHEAD};
 use super::error::{OpenError, SealError};
@@ -34,6 +35,7 @@ pub struct Cipher {
     nonces: NonceSource,
     /// Associated data of the operation at hand.
     aad: Vec<u8>,
+    counts: Arc<CipherCounts>,
 }
 
 impl Cipher {
@@ -46,7 +48,26 @@ impl Cipher {
     /// With a backend of choice; both give the same bytes.
     #[must_use]
     pub fn with_backend(keyring: Arc<Keyring>, backend: Backend) -> Self {
-        Self { keyring, backend, cache: DerivedCache::new(), nonces: NonceSource::new(), aad: Vec::new() }
+        Self {
+            keyring,
+            backend,
+            cache: DerivedCache::new(),
+            nonces: NonceSource::new(),
+            aad: Vec::new(),
+            counts: Arc::default(),
+        }
+    }
+
+    /// Counts there what it does.
+    #[must_use]
+    pub fn counting_in(self, counts: Arc<CipherCounts>) -> Self {
+        Self { counts, ..self }
+    }
+
+    /// Another one of the same keys, which counts in the same place.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self::with_backend(self.keyring.clone(), self.backend).counting_in(self.counts.clone())
     }
 
     /// Changes to another snapshot of the keyring. Every derived key is forgotten.
@@ -93,6 +114,16 @@ impl Cipher {
     /// # Errors
     /// The reason; then `out` is as it was, and whatever had been written behind it is wiped.
     pub fn open(&mut self, place: &Place<'_>, envelope: &[u8], out: &mut BytesMut) -> Result<(), OpenError> {
+        let opened = self.open_by(place, envelope, out);
+        match opened {
+            Ok(by) => self.counts.opened_one(by),
+            Err(why) => self.counts.failed_one(why),
+        }
+        opened.map(|_| ())
+    }
+
+    /// The same; says which key has opened it.
+    fn open_by(&mut self, place: &Place<'_>, envelope: &[u8], out: &mut BytesMut) -> Result<KeyId, OpenError> {
         let parts = envelope::split(envelope)?;
         let (id, mode) = (parts.header.key_id, parts.header.mode);
         let root = self.keyring.reader(id, Role::of(mode))?;
@@ -115,7 +146,7 @@ impl Cipher {
             out.truncate(start);
         }
         self.trim();
-        opened.ok_or(OpenError::Forged)
+        opened.map(|()| id).ok_or(OpenError::Forged)
     }
 
     /// What stands for a HyperLogLog element in the database: HMAC-SHA256 under the active PRF
@@ -171,6 +202,7 @@ impl Cipher {
         let sealed = self.backend.seal(&keys.seal, &nonce, &self.aad, text);
         let result = if let Ok(tag) = sealed {
             out.extend_from_slice(&tag);
+            self.counts.sealed_one();
             Ok(())
         } else {
             // The only way for a backend to fail here: more than RFC 8439's 256 GiB.

@@ -36,6 +36,26 @@ pub enum OpenError {
     Forged,
 }
 
+impl OpenError {
+    /// A word for each, in the order of [`Self::reason`].
+    pub const REASONS: [&str; 7] =
+        ["not_sealed", "truncated", "unknown_version", "unknown_mode", "unknown_key", "destroyed_key", "forged"];
+
+    /// Which of [`Self::REASONS`] it is.
+    #[must_use]
+    pub fn reason(self) -> usize {
+        match self {
+            Self::NotSealed => 0,
+            Self::Truncated => 1,
+            Self::UnknownVersion(_) => 2,
+            Self::UnknownMode(_) => 3,
+            Self::UnknownKey(_) => 4,
+            Self::DestroyedKey(_) => 5,
+            Self::Forged => 6,
+        }
+    }
+}
+
 impl fmt::Display for SealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

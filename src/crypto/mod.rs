@@ -13,6 +13,7 @@
 
 mod aead;
 mod cipher;
+mod counts;
 mod derive;
 mod envelope;
 mod error;
@@ -23,6 +24,7 @@ mod place;
 
 pub use aead::Backend;
 pub use cipher::Cipher;
+pub use counts::CipherCounts;
 pub use envelope::{Header, MAGIC, Mode, OVERHEAD, looks_sealed, parse_header};
 pub use error::{OpenError, SealError};
 pub use keyring::{

@@ -68,7 +68,7 @@ impl Transform {
     /// Another one of the same policy and keys, for another thread.
     #[must_use]
     pub fn twin(&self) -> Self {
-        let cipher = self.cipher.as_ref().map(|cipher| Cipher::new(cipher.keyring().clone()));
+        let cipher = self.cipher.as_ref().map(Cipher::twin);
         Self {
             policy: self.policy.clone(),
             cipher,
