@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use waxseal::client::{Registry, Secrets};
 use waxseal::crypto::Keyring;
+use waxseal::meter::Meters;
 use waxseal::policy::Policy;
 use waxseal::policy::rules::RuleSet;
 use waxseal::resp::{MAX_BULK, ReplyScanner, RequestLimits, RequestScanner};
@@ -138,5 +139,6 @@ fn shared(policy: Arc<Policy>, port: u16) -> Shared {
         dedicated: false,
         buffered: AtomicUsize::new(0),
         costs: Arc::default(),
+        meters: Meters::default(),
     }
 }

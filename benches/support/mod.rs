@@ -55,7 +55,7 @@ impl Pipeline {
 
     /// One reply, by the plan of its request, to what the client gets, handed to `write`.
     pub fn reply(&mut self, plan: &ReplyPlan, frame: &[u8], write: impl FnOnce(&[u8])) {
-        let place = self.queue.expect(false);
+        let place = self.queue.expect(false, None);
         self.replies.reset();
         self.replies.scan(frame).unwrap().unwrap();
         let transform = &mut self.transform;

@@ -13,6 +13,8 @@ use super::args::RunArgs;
 use super::{complain, exit, load, rule_set};
 use crate::client::{Registry, Secrets};
 use crate::config::{Auth, Config, Lanes, ListenAddress, Log, LogFormat, UndeclaredKeys};
+use crate::crypto::CipherCounts;
+use crate::meter::{Meter, Meters};
 use crate::policy::script::Library;
 use crate::policy::{Access, Policy, Scripts, TokenBucket};
 use crate::server::{self, Address, Bounds, Shared, Stopped};
@@ -160,7 +162,14 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
         dedicated: upstream.lanes == Lanes::Dedicated,
         buffered: AtomicUsize::new(0),
         costs: Arc::default(),
+        meters: meters(config),
     })
+}
+
+/// One for each worker.
+fn meters(config: &Config) -> Meters {
+    let ciphers = || config.keyring.as_ref().map(|k| Arc::new(CipherCounts::of(&k.keyring))).unwrap_or_default();
+    Meters::new((0..config.server.workers).map(|_| Meter::new(ciphers())).collect())
 }
 
 /// What a request may do, by the configuration.

@@ -11,6 +11,7 @@ use super::multi::{OK, error};
 use super::orders::may_write;
 use crate::client::{Block, wrong_arity};
 use crate::command::{Request, check_arity};
+use crate::meter::Way;
 use crate::policy::{Refusal, Scratch};
 use crate::resp::{RequestLimits, RequestScanner, encode};
 use crate::transform::{Emulation, ReplyPlan, Transform, Wire};
@@ -53,6 +54,11 @@ impl Desk {
             return self.enqueue(|wire| Ok(Transform::placeholder(wire, answer)));
         }
         let emulation = worker.transform.borrow_mut().emulation(&admitted);
+        let way = match &emulation {
+            Ok(Some(_)) => Way::Emulated,
+            _ if admitted.is_protected() => Way::Sealed,
+            _ => Way::Raw,
+        };
         match emulation {
             Err(Refusal::Redis(text)) => return self.enqueue_error(&text),
             Err(refusal) => return Err(refusal.into()),
@@ -62,11 +68,20 @@ impl Desk {
                 other => other,
             })?,
         }
+        self.count_as(way);
+        self.count_queued();
         if let Some(block) = self.sink.inner().session.block.as_mut() {
             block.writes |= may_write(request);
             block.exclusive |= need.is_exclusive();
         }
         Ok(())
+    }
+
+    /// A command behind MULTI is answered QUEUED, then or later; it counts now.
+    pub(super) fn count_queued(&self) {
+        if let Some(kind) = self.kind {
+            self.worker.meter.answered(kind, b'+');
+        }
     }
 
     /// A command that will fail when it is its turn, as in Redis, and stop none of the others.
@@ -158,9 +173,12 @@ impl Desk {
             from..block.told
         };
         let any = !untold.is_empty();
+        // They were counted when they were queued.
+        let kind = self.kind.take();
         for answer in untold {
             self.say(|out| if answer == 0 { out.extend_from_slice(OK) } else { encode::simple(out, "QUEUED") });
         }
+        self.kind = kind;
         any
     }
 

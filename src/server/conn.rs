@@ -136,6 +136,7 @@ impl Conn {
             match self.io.poll_write(cx, inner.queue.out()) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
+                    self.desk.worker.meter.bytes_to_clients.add(n as u64);
                     if let Some(large) = inner.queue.advance(n) {
                         self.desk.worker.put_aside(large);
                     }
@@ -246,7 +247,7 @@ impl Conn {
         let mut inner = self.desk.sink.inner();
         match reply {
             Some(text) => {
-                inner.queue.local(|out| encode::error(out, text));
+                inner.queue.local(None, |out| encode::error(out, text));
                 inner.session.ended = true;
             }
             None => {
@@ -275,7 +276,8 @@ impl Conn {
             Poll::Pending => Ok(false),
             Poll::Ready(Err(_)) => Err(End::Client),
             Poll::Ready(Ok(0)) => self.end_of_input(),
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(n)) => {
+                self.desk.worker.meter.bytes_from_clients.add(n as u64);
                 if self.input.len() > MAX_INPUT {
                     return Err(End::Budget);
                 }

@@ -9,6 +9,7 @@ use super::attach::{Attached, Wrote};
 use super::course::Course;
 use super::sink::Sink;
 use super::worker::Worker;
+use crate::meter::{Kind, Refused, Way};
 use crate::policy::{Limiter, Refusal, Scratch};
 use crate::resp::encode;
 use crate::upstream::Downstream;
@@ -54,6 +55,8 @@ pub(super) struct Desk {
     pub course: Option<Box<Course>>,
     /// Places in the queue of replies that do not keep the client from changing lanes.
     pub own_places: usize,
+    /// As what the answer to the request at hand is counted.
+    pub kind: Option<Kind>,
     /// The name of the last request's row, for CLIENT LIST.
     pub last_command: &'static str,
 }
@@ -75,6 +78,7 @@ impl Desk {
             leaving: false,
             course: None,
             own_places: 0,
+            kind: None,
             last_command: "",
         }
     }
@@ -82,7 +86,16 @@ impl Desk {
     /// An error in the request's place. Inside MULTI it also stops EXEC, as in Redis.
     pub(super) fn refuse(&mut self, text: &str) {
         self.spoil_block();
+        self.count_as(Way::Refused);
+        self.worker.meter.refused(Refused::of(text));
         self.say(|out| encode::error(out, text));
+    }
+
+    /// How the request at hand is dealt with.
+    pub(super) fn count_as(&mut self, way: Way) {
+        if let Some(kind) = &mut self.kind {
+            kind.way = way;
+        }
     }
 
     /// An answer of ours that is neither an error nor in need of state.
@@ -90,7 +103,7 @@ impl Desk {
         let mut guard = self.sink.inner();
         let inner = &mut *guard;
         if !inner.session.is_muted() {
-            inner.queue.local(write);
+            inner.queue.local(self.kind, write);
         }
     }
 
@@ -100,7 +113,7 @@ impl Desk {
         let inner = &mut *guard;
         for _ in 0..n {
             let muted = inner.session.is_muted();
-            inner.queue.expect(muted);
+            inner.queue.expect(muted, self.kind);
         }
     }
 

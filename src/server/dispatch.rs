@@ -7,7 +7,8 @@ use super::attach::{Need, Wrote};
 use super::desk::{Desk, Flow, Hold};
 use super::orders::may_write;
 use super::sink::Question;
-use crate::command::{Keys, Lane, Request, Spec};
+use crate::command::{CommandClass, Keys, Lane, Request, Spec};
+use crate::meter::{Kind, Way};
 use crate::policy::Refusal;
 use crate::resp::{Proto, RawRequest, encode};
 use crate::transform::Transform;
@@ -30,6 +31,7 @@ impl Desk {
         }
         let request = Request::parse(raw.bytes, raw.args);
         self.last_command = request.spec().map_or("", |spec| spec.name);
+        self.kind = Some(Kind { class: CommandClass::of(request.spec()), way: Way::Local });
         let caching = self.caching;
         match self.step(&request) {
             Ok(()) => {}
@@ -156,6 +158,7 @@ impl Desk {
                 self.say(|out| out.extend_from_slice(&answer));
                 return Ok(());
             }
+            self.count_as(if admitted.is_protected() { Way::Sealed } else { Way::Raw });
             self.sink.inner().bulk.note(request.bytes().len());
             if self.begin_emulation(&admitted, need)? {
                 return Ok(());

@@ -15,6 +15,7 @@ use super::course::{Course, Step, What};
 use super::desk::{Desk, Hold};
 use super::sink::End;
 use super::turns::Ticket;
+use crate::meter::Way;
 use crate::policy::Admitted;
 use crate::resp::encode;
 use crate::transform::Turn;
@@ -36,6 +37,7 @@ impl Desk {
     pub(super) fn begin_emulation(&mut self, admitted: &Admitted<'_>, need: Need) -> Result<bool, Hold> {
         let Some(emulation) = self.worker.transform.borrow_mut().emulation(admitted)? else { return Ok(false) };
         let lane = self.attach(need)?;
+        self.count_as(Way::Emulated);
         self.begin_course(What::Command(emulation), &lane);
         Ok(true)
     }

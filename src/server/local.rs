@@ -85,7 +85,7 @@ impl Desk {
         if muted {
             respond(worker, info, spec, request, session, &mut BytesMut::new());
         } else {
-            inner.queue.local(|out| {
+            inner.queue.local(self.kind, |out| {
                 respond(worker, info, spec, request, session, out);
             });
         }

@@ -7,6 +7,7 @@ use super::attach::Need;
 use super::desk::{Desk, Hold};
 use crate::client::{Block, wrong_arity};
 use crate::command::{Request, Spec, check_arity};
+use crate::meter::Way;
 use crate::policy::Refusal;
 use crate::resp::encode;
 use crate::transform::{Control, ReplyPlan, Wire};
@@ -56,6 +57,7 @@ impl Desk {
         let admitted = worker.policy().admit(*request, &mut self.scratch)?;
         worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
         self.sink.inner().session.block = Some(block);
+        self.count_queued();
         Ok(())
     }
 
@@ -112,16 +114,20 @@ impl Desk {
     /// Reserves the places of the replies to a block. What the client was told already is only looked at.
     fn place(&mut self, block: Block) -> (Wire, Vec<(u64, ReplyPlan)>) {
         let mut replies = Vec::with_capacity(block.count + 2);
+        // Each was counted when it was queued.
+        let kind = self.kind.take();
         for answer in 0..=block.count {
             let seq = self.sink.inner().queue.next_seq();
             let told = answer < block.told;
             if told {
-                self.sink.inner().queue.expect(true);
+                self.sink.inner().queue.expect(true, None);
             } else {
                 self.expect(1);
             }
             replies.push((seq, ReplyPlan::of_queueing(answer == 0, told)));
         }
+        self.kind = kind;
+        self.count_as(Way::Raw);
         let plan = ReplyPlan::Exec(block.plans);
         let mut inner = self.sink.inner();
         inner.session.switching = plan.may_switch();

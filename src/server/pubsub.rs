@@ -7,6 +7,7 @@ use super::desk::{Desk, Hold};
 use super::sink::Subscribing;
 use crate::client::wrong_arity;
 use crate::command::{Request, Spec, check_arity};
+use crate::meter::Way;
 use crate::policy::Refusal;
 use crate::resp::{Proto, encode};
 use crate::transform::{Confirmation, ReplyPlan};
@@ -61,6 +62,7 @@ impl Desk {
         let mut scratch = std::mem::take(&mut self.scratch);
         let outcome = (|| {
             let admitted = worker.policy().admit(*request, &mut scratch)?;
+            self.count_as(if admitted.is_protected() { Way::Sealed } else { Way::Raw });
             let lane = self.attach(Need::Pinned(Class::Subscription))?;
             lane.set_subscribed(true);
             self.sink.info.subscribe_on(lane.server_id.clone());
@@ -91,7 +93,7 @@ impl Desk {
             1 => vec![None],
             _ => request.args().from(1).map(Some).collect(),
         };
-        inner.queue.local(|out| {
+        inner.queue.local(self.kind, |out| {
             for name in names {
                 encode::push_header(out, 3, proto);
                 encode::bulk(out, command.as_bytes());

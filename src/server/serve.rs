@@ -17,6 +17,7 @@ use super::listen::Bound;
 use super::sink::{End, Sink};
 use super::worker::{Shared, Worker};
 use crate::client::{ClientInfo, Session};
+use crate::meter::Cut;
 
 /// How often slow readers are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -66,8 +67,11 @@ async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> 
     let info = worker.shared.registry.join(address, local, unix);
     let sink = Sink::new(Session::new(info.id, !worker.shared.secrets.required), worker.clone(), info.clone());
     worker.enter(info.id, &sink);
+    worker.meter.accepted.add(1);
+    worker.meter.connected.up();
     let _membership = Membership { worker: worker.clone(), info: info.clone(), sink: sink.clone() };
     let end = Conn::new(io, Desk::new(sink, worker.clone())).run().await;
+    worker.meter.cut(counted(end));
     match end {
         End::SlowReader | End::Budget | End::Order => {
             tracing::warn!(target: "waxseal::server", client = info.id, "a client was cut: {}", why(end));
@@ -98,8 +102,22 @@ struct Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         self.worker.leave(self.info.id);
+        self.worker.meter.connected.down();
         self.worker.shared.registry.leave(&self.info);
         self.sink.close_account();
+    }
+}
+
+fn counted(end: End) -> Cut {
+    match end {
+        End::Client => Cut::Client,
+        End::Said => Cut::Said,
+        End::Upstream => Cut::Upstream,
+        End::SlowReader => Cut::SlowReader,
+        End::Budget => Cut::Budget,
+        End::Order => Cut::Order,
+        End::Drain => Cut::Drain,
+        End::Killed => Cut::Killed,
     }
 }
 
@@ -174,7 +192,7 @@ fn start(index: usize, share: usize, shared: Arc<Shared>, stop: watch::Receiver<
                 }
             };
         let local = LocalSet::new();
-        local.block_on(&runtime, work(Worker::new(shared, share), incoming, counted, stop))
+        local.block_on(&runtime, work(Worker::new(shared, index, share), incoming, counted, stop))
     })?;
     Ok(Handle { queue, load, thread })
 }

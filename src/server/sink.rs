@@ -121,7 +121,7 @@ impl Sink {
     pub fn new(session: Session, worker: Rc<Worker>, info: Arc<ClientInfo>) -> Rc<Self> {
         let inner = Inner {
             session,
-            queue: ReplyQueue::default(),
+            queue: ReplyQueue::counting_in(worker.meter.clone()),
             end: None,
             subscribing: VecDeque::new(),
             drained: Instant::now(),

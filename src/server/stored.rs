@@ -33,7 +33,7 @@ impl Desk {
         })?;
         {
             let mut inner = self.sink.inner();
-            inner.queue.expect(true);
+            inner.queue.expect(true, None);
             inner.question = Question::Asked(seq);
         }
         lane.wake();

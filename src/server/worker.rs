@@ -13,6 +13,7 @@ use super::sink::{End, Sink};
 use super::turns::Turns;
 use crate::client::{Registry, Secrets};
 use crate::crypto::{Cipher, Keyring};
+use crate::meter::{Meter, Meters};
 use crate::policy::{Policy, TokenBucket};
 use crate::resp::Proto;
 use crate::transform::{Control, Costs, Transform};
@@ -54,12 +55,15 @@ pub struct Shared {
     pub buffered: AtomicUsize,
     /// What the commands that take several steps have cost, for INFO.
     pub costs: Arc<Costs>,
+    /// One for each worker.
+    pub meters: Meters,
 }
 
 /// One worker's own things.
 pub(super) struct Worker {
     pub shared: Arc<Shared>,
     pub transform: RefCell<Transform>,
+    pub meter: Arc<Meter>,
     pub pool: Rc<Pool>,
     pub turns: Turns,
     scratch: RefCell<Box<[u8]>>,
@@ -70,8 +74,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, share: usize) -> Rc<Self> {
-        let cipher = shared.keyring.clone().map(Cipher::new);
+    /// Worker number `index` of `share`.
+    pub fn new(shared: Arc<Shared>, index: usize, share: usize) -> Rc<Self> {
+        let meter = shared.meters.of_worker(index).cloned().unwrap_or_default();
+        let cipher = shared.keyring.clone().map(|keys| Cipher::new(keys).counting_in(meter.ciphers.clone()));
         let transform =
             Transform::new(shared.policy.clone(), cipher, shared.bounds.max_bulk).counting_in(shared.costs.clone());
         let all = shared.budgets;
@@ -82,8 +88,9 @@ impl Worker {
             dedicated: all.dedicated.div_ceil(share),
         };
         Rc::new(Self {
-            pool: Pool::new(shared.endpoint.clone(), budgets),
+            pool: Pool::new(shared.endpoint.clone(), budgets, meter.clone()),
             transform: RefCell::new(transform),
+            meter,
             turns: Turns::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             spare: RefCell::default(),

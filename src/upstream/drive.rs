@@ -204,7 +204,10 @@ impl Driver {
                     format!("{} (closed the connection)", self.address),
                 )));
             }
-            Ok(n) => self.handed_on += n,
+            Ok(n) => {
+                self.handed_on += n;
+                self.lane.meter.bytes_from_upstream.add(n as u64);
+            }
             Err(e) => return Poll::Ready(Err(self.cut(&e))),
         }
         self.heard = Instant::now();

@@ -15,7 +15,9 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::probe::Probe;
 use super::unavailable::Unavailable;
+use crate::meter::Meter;
 use crate::resp::Proto;
 use crate::transform::{ReplyPlan, Wire};
 
@@ -103,6 +105,8 @@ pub(super) struct Pending {
     pub(super) frames: Frames,
     /// Where its bytes begin in the connection's outgoing stream.
     pub(super) start: u64,
+    /// It is the one whose time is taken.
+    pub(super) probed: bool,
 }
 
 pub(super) enum Phase {
@@ -117,6 +121,7 @@ pub(super) struct State {
     /// How many bytes were handed to the connection so far.
     pub(super) written: u64,
     pub(super) pending: VecDeque<Pending>,
+    pub(super) probe: Option<Probe>,
     pub(super) waker: Option<Waker>,
     /// Takes no requests of other clients: the server said that it is the wrong one, or it is in another database.
     pub(super) retired: bool,
@@ -131,6 +136,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The request whose reply is here, and its measurement if it is the one.
+    pub(super) fn take_front(&mut self) -> Option<(Pending, Option<Probe>)> {
+        let front = self.pending.pop_front()?;
+        let probe = if front.probed { self.probe.take() } else { None };
+        Some((front, probe))
+    }
+
     pub(super) fn is_unowned(&self) -> bool {
         self.pending.iter().all(|request| request.owner.is_none())
     }
@@ -157,12 +169,13 @@ pub struct Lane {
     /// Since when a pinned lane belongs to nobody.
     pub(super) unused_since: Cell<Option<Instant>>,
     pub(super) state: RefCell<State>,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl Lane {
     pub const NO_NUMBER: u64 = u64::MAX;
 
-    pub(super) fn new(key: LaneKey, usage: LaneUse) -> Rc<Self> {
+    pub(super) fn new(key: LaneKey, usage: LaneUse, meter: Arc<Meter>) -> Rc<Self> {
         Rc::new(Self {
             key,
             proto: Cell::new(key.proto),
@@ -170,11 +183,13 @@ impl Lane {
             server_id: Arc::default(),
             owner: RefCell::new(None),
             unused_since: Cell::new(None),
+            meter,
             state: RefCell::new(State {
                 phase: Phase::Connecting,
                 wire: Wire::default(),
                 written: 0,
                 pending: VecDeque::new(),
+                probe: None,
                 waker: None,
                 retired: false,
                 closing: Closing::No,
@@ -197,9 +212,14 @@ impl Lane {
     ) -> Result<(), E> {
         let mut state = self.state.borrow_mut();
         let start = state.written + state.wire.len() as u64;
+        // What waits for an element takes as long as that does.
+        let asked = (state.probe.is_none() && self.is_shared()).then(Instant::now);
         let plan = seal(&mut state.wire)?;
+        state.probe = asked.map(|asked| Probe::new(asked, start)).or(state.probe.take());
         state.caching = false;
-        state.pending.push_back(Pending { owner: Some(owner.clone()), seq, plan, frames, start });
+        let probed = asked.is_some();
+        state.pending.push_back(Pending { owner: Some(owner.clone()), seq, plan, frames, start, probed });
+        self.meter.upstream_commands.add(1);
         Ok(())
     }
 
@@ -210,9 +230,17 @@ impl Lane {
         let start = state.written + state.wire.len() as u64;
         state.wire.append(&mut block);
         state.caching = false;
+        self.meter.upstream_commands.add(replies.len() as u64);
         for (seq, plan) in replies {
             // All of a block counts as sent as soon as its first byte is: it is one request to the server.
-            state.pending.push_back(Pending { owner: Some(owner.clone()), seq, plan, frames: Frames::One, start });
+            state.pending.push_back(Pending {
+                owner: Some(owner.clone()),
+                seq,
+                plan,
+                frames: Frames::One,
+                start,
+                probed: false,
+            });
         }
     }
 

@@ -11,6 +11,7 @@ mod drive;
 mod handshake;
 mod lane;
 mod pool;
+mod probe;
 mod replies;
 mod stream;
 mod tls;

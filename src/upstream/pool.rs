@@ -12,6 +12,7 @@ use super::drive;
 use super::handshake::Product;
 use super::lane::{Downstream, Lane, LaneKey, LaneUse};
 use super::unavailable::{Fault, Unavailable};
+use crate::meter::{LaneKind, Meter};
 
 /// Wait after the first failed dial, doubled up to the second.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -54,6 +55,7 @@ pub enum Exhausted {
 pub struct Pool {
     endpoint: Arc<Endpoint>,
     budgets: Budgets,
+    meter: Arc<Meter>,
     shared: RefCell<HashMap<LaneKey, Rc<Lane>>>,
     idle: RefCell<HashMap<LaneKey, Vec<Rc<Lane>>>>,
     used: [Cell<usize>; 4],
@@ -116,10 +118,11 @@ impl Drop for Pinned {
 }
 
 impl Pool {
-    pub fn new(endpoint: Arc<Endpoint>, budgets: Budgets) -> Rc<Self> {
+    pub fn new(endpoint: Arc<Endpoint>, budgets: Budgets, meter: Arc<Meter>) -> Rc<Self> {
         Rc::new(Self {
             endpoint,
             budgets,
+            meter,
             shared: RefCell::default(),
             idle: RefCell::default(),
             used: Default::default(),
@@ -230,7 +233,7 @@ impl Pool {
 
     /// Starts a connection. Requests may be queued on it at once.
     fn dial(self: &Rc<Self>, key: LaneKey, usage: LaneUse) -> Rc<Lane> {
-        let lane = Lane::new(key, usage);
+        let lane = Lane::new(key, usage, self.meter.clone());
         tokio::task::spawn_local(self.clone().attend(lane.clone()));
         lane
     }
@@ -258,7 +261,9 @@ impl Pool {
         }
         lane.server_id.store(greeting.id.unwrap_or(Lane::NO_NUMBER), Ordering::Release);
         lane.set_ready();
+        let open = Open::new(&self.meter, lane);
         let (stream, why) = drive::run(lane.clone(), stream, self.endpoint.address()).await;
+        drop(open);
         let lived = lane.age();
         if why.fault != Fault::Network {
             tracing::error!(target: "waxseal::upstream", "{why}");
@@ -278,6 +283,7 @@ impl Pool {
         if why.fault == Fault::Lane {
             return;
         }
+        self.meter.dial_failed.add(1);
         let mut backoff = self.backoff.borrow_mut();
         let delay = backoff.as_ref().map_or(BACKOFF_MIN, |b| (b.delay * 2).min(BACKOFF_MAX));
         if backoff.as_ref().is_none_or(|b| b.why.what != why.what) {
@@ -292,6 +298,7 @@ impl Pool {
     }
 
     fn dial_succeeded(&self) {
+        self.meter.dialled.add(1);
         self.endpoint.reached.fetch_add(1, Ordering::Relaxed);
         if self.backoff.borrow_mut().take().is_some() {
             tracing::info!(target: "waxseal::upstream", "connected to {} again", self.endpoint.address());
@@ -321,6 +328,30 @@ impl Pool {
         if let Some(lane) = unused.and_then(|key| shared.remove(&key)) {
             lane.close(false);
         }
+    }
+}
+
+/// Counts a connection while it is open, however it ends.
+struct Open {
+    meter: Arc<Meter>,
+    kind: LaneKind,
+}
+
+impl Open {
+    fn new(meter: &Arc<Meter>, lane: &Lane) -> Self {
+        let kind = match lane.key.bulk {
+            _ if !lane.is_shared() => LaneKind::Pinned,
+            0 => LaneKind::Shared,
+            _ => LaneKind::Bulk,
+        };
+        meter.lane(kind).up();
+        Self { meter: meter.clone(), kind }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.meter.lane(self.kind).down();
     }
 }
 

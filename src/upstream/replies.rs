@@ -86,6 +86,11 @@ impl Lane {
         let (taken, result) = write(state.wire.bytes());
         state.wire.advance(taken);
         state.written += taken as u64;
+        self.meter.bytes_to_upstream.add(taken as u64);
+        let written = state.written;
+        if let Some(probe) = &mut state.probe {
+            probe.written(written);
+        }
         if state.wire.len() < RESUME_AT {
             state.held_up.drain(..).for_each(Waker::wake);
         }
@@ -98,7 +103,9 @@ impl Lane {
         let start = state.written + state.wire.len() as u64;
         state.wire.control(command);
         state.caching = false;
-        state.pending.push_back(Pending { owner: None, seq: 0, plan: ReplyPlan::Raw, frames: Frames::One, start });
+        let pending = Pending { owner: None, seq: 0, plan: ReplyPlan::Raw, frames: Frames::One, start, probed: false };
+        state.pending.push_back(pending);
+        self.meter.upstream_commands.add(1);
     }
 
     /// One complete frame has come.
@@ -166,7 +173,10 @@ impl Lane {
 
     /// The front request's reply is opened.
     pub(super) fn opened(&self, apart: Apart) -> Result<(), Unavailable> {
-        let Some(done) = self.state.borrow_mut().pending.pop_front() else { return Err(unasked()) };
+        let (done, probe) = self.state.borrow_mut().take_front().ok_or_else(unasked)?;
+        if let Some(probe) = probe {
+            probe.answered(&self.meter);
+        }
         if let Some(owner) = done.owner {
             owner.opened(done.seq, apart);
         }
@@ -179,8 +189,8 @@ impl Lane {
             let mut state = self.state.borrow_mut();
             let Some(front) = state.pending.front() else { return Err(unasked()) };
             let found = (front.owner.clone(), front.seq);
-            if last {
-                state.pending.pop_front();
+            if last && let Some((_, Some(probe))) = state.take_front() {
+                probe.answered(&self.meter);
             }
             found
         };
@@ -197,6 +207,7 @@ impl Lane {
             state.phase = Phase::Dead;
             state.wire = Wire::default();
             state.held_up.drain(..).for_each(Waker::wake);
+            state.probe = None;
             (std::mem::take(&mut state.pending), state.written)
         };
         for request in pending {
@@ -228,13 +239,17 @@ impl Lane {
             }
             return Ok(());
         }
-        let Some(done) = state.pending.pop_front() else { return Err(unasked()) };
+        let (done, probe) = state.take_front().ok_or_else(unasked)?;
         drop(state);
+        let opening = probe.map(|probe| probe.answered(&self.meter));
         if let Some(proto) = done.plan.switched(frame) {
             self.proto.set(proto);
         }
         if let Some(owner) = done.owner {
             owner.reply(done.seq, &done.plan, frame, true);
+        }
+        if let Some(opening) = opening.filter(|_| !matches!(done.plan, ReplyPlan::Raw)) {
+            opening.done(&self.meter);
         }
         Ok(())
     }
