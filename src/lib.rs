@@ -14,6 +14,8 @@ pub mod policy;
 
 pub mod meter;
 
+pub mod trail;
+
 pub mod transform;
 
 pub mod client;

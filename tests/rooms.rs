@@ -5,19 +5,35 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import. A room may always import itself.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("resp", &[]),
     ("command", &["resp"]),
     ("crypto", &[]),
     ("policy", &["command"]),
     ("meter", &["command", "crypto"]),
+    ("trail", &["command", "policy"]),
     ("transform", &["resp", "command", "policy", "crypto"]),
     ("client", &["resp", "command", "policy", "meter", "transform"]),
     // Keys and JSON paths are parsed while the configuration is checked, so that a bad one is among its faults.
     ("config", &["crypto", "resp", "command"]),
     ("upstream", &["resp", "meter", "transform"]),
-    ("server", &["resp", "command", "policy", "meter", "transform", "client", "upstream", "crypto"]),
-    ("cli", &["resp", "command", "crypto", "policy", "meter", "transform", "client", "config", "upstream", "server"]),
+    ("server", &["resp", "command", "policy", "meter", "trail", "transform", "client", "upstream", "crypto"]),
+    (
+        "cli",
+        &[
+            "resp",
+            "command",
+            "crypto",
+            "policy",
+            "meter",
+            "trail",
+            "transform",
+            "client",
+            "config",
+            "upstream",
+            "server",
+        ],
+    ),
 ];
 
 fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -140,5 +140,6 @@ fn shared(policy: Arc<Policy>, port: u16) -> Shared {
         buffered: AtomicUsize::new(0),
         costs: Arc::default(),
         meters: Meters::default(),
+        teller: None,
     }
 }

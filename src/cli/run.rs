@@ -163,6 +163,7 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
         buffered: AtomicUsize::new(0),
         costs: Arc::default(),
         meters: meters(config),
+        teller: None,
     })
 }
 

@@ -95,6 +95,11 @@ struct Blocked {
 }
 
 impl ClientInfo {
+    /// As in CLIENT LIST.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(super) fn new(id: u64, address: String, local_address: String, unix_socket: bool) -> Self {
         Self {
             id,

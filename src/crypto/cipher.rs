@@ -36,6 +36,7 @@ pub struct Cipher {
     /// Associated data of the operation at hand.
     aad: Vec<u8>,
     counts: Arc<CipherCounts>,
+    failures: u64,
 }
 
 impl Cipher {
@@ -55,6 +56,7 @@ impl Cipher {
             nonces: NonceSource::new(),
             aad: Vec::new(),
             counts: Arc::default(),
+            failures: 0,
         }
     }
 
@@ -68,6 +70,12 @@ impl Cipher {
     #[must_use]
     pub fn twin(&self) -> Self {
         Self::with_backend(self.keyring.clone(), self.backend).counting_in(self.counts.clone())
+    }
+
+    /// How many envelopes this one could not open.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures
     }
 
     /// Changes to another snapshot of the keyring. Every derived key is forgotten.
@@ -117,7 +125,10 @@ impl Cipher {
         let opened = self.open_by(place, envelope, out);
         match opened {
             Ok(by) => self.counts.opened_one(by),
-            Err(why) => self.counts.failed_one(why),
+            Err(why) => {
+                self.failures += 1;
+                self.counts.failed_one(why);
+            }
         }
         opened.map(|_| ())
     }

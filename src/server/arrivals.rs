@@ -8,12 +8,20 @@ use bytes::{Bytes, BytesMut};
 use super::sink::{End, Question, Sink};
 use super::worker::Shared;
 use crate::resp::encode;
+use crate::trail::What;
 use crate::transform::{Message, ReplyPlan, aborted, stored_values};
 use crate::upstream::{Apart, Downstream, Failure, LARGE, Opening};
 
 impl Downstream for Sink {
     fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool) {
+        let before = self.worker.failures();
         self.accept(seq, plan, frame, last, None);
+        self.note_failures(self.worker.failures() - before);
+        if plan.opens()
+            && let Some(trail) = &self.worker.trail
+        {
+            trail.read(self.inner().session.identity, frame.len());
+        }
     }
 
     fn open_apart(&self, seq: u64, plan: ReplyPlan, frame: Bytes) -> Opening {
@@ -31,7 +39,7 @@ impl Downstream for Sink {
         let opening = tokio::task::spawn_blocking(move || {
             let mut opened = BytesMut::with_capacity(frame.len());
             transform.open(&plan, &frame, proto, &mut opened);
-            Apart { plan, frame, opened }
+            Apart { plan, frame, opened, failures: transform.failures() }
         });
         Box::pin(async move {
             let _held = held;
@@ -41,6 +49,7 @@ impl Downstream for Sink {
 
     fn opened(&self, seq: u64, apart: Apart) {
         self.accept(seq, &apart.plan, &apart.frame, true, Some(apart.opened));
+        self.note_failures(apart.failures);
     }
 
     fn piece(&self, seq: u64, bytes: &[u8], last: bool) {
@@ -60,6 +69,7 @@ impl Downstream for Sink {
     }
 
     fn push(&self, frame: &[u8]) {
+        let before = self.worker.failures();
         let mut guard = self.inner();
         let inner = &mut *guard;
         if inner.end.is_some() {
@@ -80,6 +90,7 @@ impl Downstream for Sink {
             }
         }
         self.taken(guard, Ok(()));
+        self.note_failures(self.worker.failures() - before);
     }
 
     fn failed(&self, seq: u64, failure: &Failure) {
@@ -141,6 +152,13 @@ impl Drop for Held {
 }
 
 impl Sink {
+    /// So many values of what came did not open.
+    pub(super) fn note_failures(&self, count: u64) {
+        if count > 0 {
+            self.tell(What::OpenFailed { count });
+        }
+    }
+
     /// A reply, or a part of it; `opened` is what the client gets, if that was worked out already.
     fn accept(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool, opened: Option<BytesMut>) {
         let mut guard = self.inner();

@@ -53,12 +53,11 @@ impl Desk {
         if let Some(answer) = Transform::told(&admitted) {
             return self.enqueue(|wire| Ok(Transform::placeholder(wire, answer)));
         }
+        self.note_admitted(&admitted);
         let emulation = worker.transform.borrow_mut().emulation(&admitted);
-        let way = match &emulation {
-            Ok(Some(_)) => Way::Emulated,
-            _ if admitted.is_protected() => Way::Sealed,
-            _ => Way::Raw,
-        };
+        if matches!(emulation, Ok(Some(_))) {
+            self.count_as(Way::Emulated);
+        }
         match emulation {
             Err(Refusal::Redis(text)) => return self.enqueue_error(&text),
             Err(refusal) => return Err(refusal.into()),
@@ -68,7 +67,6 @@ impl Desk {
                 other => other,
             })?,
         }
-        self.count_as(way);
         self.count_queued();
         if let Some(block) = self.sink.inner().session.block.as_mut() {
             block.writes |= may_write(request);

@@ -9,10 +9,15 @@ use super::attach::{Attached, Wrote};
 use super::course::Course;
 use super::sink::Sink;
 use super::worker::Worker;
+use crate::command::CommandClass;
 use crate::meter::{Kind, Refused, Way};
-use crate::policy::{Limiter, Refusal, Scratch};
+use crate::policy::{Admitted, Limiter, Refusal, Scratch};
 use crate::resp::encode;
+use crate::trail::{What, Who};
 use crate::upstream::Downstream;
+
+/// Change everything, though Redis does not call them administrative.
+const WIDE: [&str; 3] = ["flushall", "flushdb", "swapdb"];
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +92,9 @@ impl Desk {
     pub(super) fn refuse(&mut self, text: &str) {
         self.spoil_block();
         self.count_as(Way::Refused);
-        self.worker.meter.refused(Refused::of(text));
+        let reason = Refused::of(text);
+        self.worker.meter.refused(reason);
+        self.sink.tell(What::Refused { command: self.last_command, reason: reason.name() });
         self.say(|out| encode::error(out, text));
     }
 
@@ -95,6 +102,20 @@ impl Desk {
     pub(super) fn count_as(&mut self, way: Way) {
         if let Some(kind) = &mut self.kind {
             kind.way = way;
+        }
+    }
+
+    /// A request goes on.
+    pub(super) fn note_admitted(&mut self, admitted: &Admitted<'_>) {
+        self.count_as(if admitted.is_protected() { Way::Sealed } else { Way::Raw });
+        let (Some(trail), Some(kind)) = (&self.worker.trail, self.kind) else { return };
+        let identity = self.sink.inner().session.identity;
+        trail.admitted(identity, kind.class, admitted);
+        if kind.class == CommandClass::Admin || WIDE.contains(&self.last_command) {
+            trail.event(
+                Who { identity, client: self.sink.info.id },
+                What::Administrative { command: self.last_command },
+            );
         }
     }
 

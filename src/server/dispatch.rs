@@ -158,7 +158,7 @@ impl Desk {
                 self.say(|out| out.extend_from_slice(&answer));
                 return Ok(());
             }
-            self.count_as(if admitted.is_protected() { Way::Sealed } else { Way::Raw });
+            self.note_admitted(&admitted);
             self.sink.inner().bulk.note(request.bytes().len());
             if self.begin_emulation(&admitted, need)? {
                 return Ok(());

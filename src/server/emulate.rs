@@ -133,7 +133,12 @@ impl Desk {
         let proto = self.sink.inner().session.proto;
         let mut out = BytesMut::new();
         emulation.waited(course.began.elapsed());
+        let before = self.worker.failures();
         let turn = emulation.take(frame, &mut self.worker.transform.borrow_mut(), proto, &mut out);
+        self.sink.note_failures(self.worker.failures() - before);
+        if let Some(trail) = &self.worker.trail {
+            trail.read(self.sink.inner().session.identity, frame.len());
+        }
         match turn {
             Turn::Done => {
                 self.sink.answer(course.seq, |to| to.extend_from_slice(&out));

@@ -9,6 +9,7 @@ use crate::client::{self, About, Answer, ClientInfo, Session, wrong_arity};
 use crate::command::{Request, Spec, check_arity};
 use crate::policy::Refusal;
 use crate::resp::encode;
+use crate::trail::What;
 use crate::transform::{Control, ReplyPlan, Transform};
 use crate::upstream::{Frames, LaneKey};
 
@@ -65,6 +66,7 @@ impl Desk {
                 }
                 // Administrative: for its access check only. There is no key in it, and nothing is sent.
                 self.worker.policy().admit(*request, &mut self.scratch)?;
+                self.sink.tell(What::Administrative { command: spec.name });
                 if name == "client|unblock" {
                     return self.unblock(request);
                 }
@@ -73,6 +75,9 @@ impl Desk {
             _ => {}
         }
         self.answer(spec, request);
+        if spec.name == "client|setinfo" {
+            self.sink.tell_library();
+        }
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use super::desk::{Desk, Hold};
 use super::sink::Subscribing;
 use crate::client::wrong_arity;
 use crate::command::{Request, Spec, check_arity};
-use crate::meter::Way;
 use crate::policy::Refusal;
 use crate::resp::{Proto, encode};
 use crate::transform::{Confirmation, ReplyPlan};
@@ -62,7 +61,7 @@ impl Desk {
         let mut scratch = std::mem::take(&mut self.scratch);
         let outcome = (|| {
             let admitted = worker.policy().admit(*request, &mut scratch)?;
-            self.count_as(if admitted.is_protected() { Way::Sealed } else { Way::Raw });
+            self.note_admitted(&admitted);
             let lane = self.attach(Need::Pinned(Class::Subscription))?;
             lane.set_subscribed(true);
             self.sink.info.subscribe_on(lane.server_id.clone());

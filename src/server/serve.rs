@@ -18,6 +18,7 @@ use super::sink::{End, Sink};
 use super::worker::{Shared, Worker};
 use crate::client::{ClientInfo, Session};
 use crate::meter::Cut;
+use crate::trail::What;
 
 /// How often slow readers are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -69,9 +70,14 @@ async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> 
     worker.enter(info.id, &sink);
     worker.meter.accepted.add(1);
     worker.meter.connected.up();
+    sink.tell(What::Connected { address: info.address().to_owned() });
     let _membership = Membership { worker: worker.clone(), info: info.clone(), sink: sink.clone() };
+    let told = sink.clone();
     let end = Conn::new(io, Desk::new(sink, worker.clone())).run().await;
     worker.meter.cut(counted(end));
+    if !matches!(end, End::Client | End::Said | End::Drain) {
+        told.tell(What::Closed { reason: counted(end).name() });
+    }
     match end {
         End::SlowReader | End::Budget | End::Order => {
             tracing::warn!(target: "waxseal::server", client = info.id, "a client was cut: {}", why(end));
@@ -216,6 +222,9 @@ async fn work(
             _ = tick.tick() => {
                 worker.cut_slow_readers();
                 worker.give_back();
+                if let Some(trail) = &worker.trail {
+                    trail.report();
+                }
             }
             changed = stop.changed() => if changed.is_err() || *stop.borrow() { break },
         }

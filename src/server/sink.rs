@@ -14,12 +14,16 @@ use super::bulk::Bulk;
 use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
 use crate::resp::{Proto, encode};
+use crate::trail::{What, Who};
 use crate::transform::{Confirmation, Invalidation, PushKind, confirmed_channel, push_kind};
 
 /// The process's count of buffered bytes is brought up to date in steps of this.
 const ACCOUNT_STEP: usize = 64 * 1024;
 /// When the process is over its budget, clients with more than this buffered are cut.
 const OVER_BUDGET_SHARE: usize = 1024 * 1024;
+
+/// So much of a library's name is told on.
+const MAX_LIBRARY: usize = 64;
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +156,24 @@ impl Sink {
         if !inner.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
             inner.waker = Some(waker.clone());
             self.info.reach_by(waker);
+        }
+    }
+
+    /// For who watches what clients do.
+    pub fn tell(&self, what: What) {
+        if let Some(trail) = &self.worker.trail {
+            let identity = self.inner.borrow().session.identity;
+            trail.event(Who { identity, client: self.info.id }, what);
+        }
+    }
+
+    /// Which library the client says it is.
+    pub fn tell_library(&self) {
+        if self.worker.trail.is_some() {
+            let name = self.inner.borrow().session.lib_name.clone();
+            // CLIENT SETINFO takes printable characters only.
+            let name = String::from_utf8_lossy(&name[..name.len().min(MAX_LIBRARY)]).into_owned();
+            self.tell(What::Library { name });
         }
     }
 

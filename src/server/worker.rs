@@ -16,6 +16,7 @@ use crate::crypto::{Cipher, Keyring};
 use crate::meter::{Meter, Meters};
 use crate::policy::{Policy, TokenBucket};
 use crate::resp::Proto;
+use crate::trail::{Teller, Trail};
 use crate::transform::{Control, Costs, Transform};
 use crate::upstream::{Budgets, Endpoint, LaneKey, Pool};
 
@@ -57,6 +58,8 @@ pub struct Shared {
     pub costs: Arc<Costs>,
     /// One for each worker.
     pub meters: Meters,
+    /// Where it is told what clients do, if anybody wants to know.
+    pub teller: Option<Teller>,
 }
 
 /// One worker's own things.
@@ -64,6 +67,7 @@ pub(super) struct Worker {
     pub shared: Arc<Shared>,
     pub transform: RefCell<Transform>,
     pub meter: Arc<Meter>,
+    pub trail: Option<Trail>,
     pub pool: Rc<Pool>,
     pub turns: Turns,
     scratch: RefCell<Box<[u8]>>,
@@ -91,6 +95,7 @@ impl Worker {
             pool: Pool::new(shared.endpoint.clone(), budgets, meter.clone()),
             transform: RefCell::new(transform),
             meter,
+            trail: shared.teller.clone().map(Trail::new),
             turns: Turns::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             spare: RefCell::default(),
@@ -102,6 +107,14 @@ impl Worker {
 
     pub fn policy(&self) -> &Arc<Policy> {
         &self.shared.policy
+    }
+
+    /// Values that did not open so far, if anybody wants to know.
+    pub fn failures(&self) -> u64 {
+        if self.trail.is_none() {
+            return 0;
+        }
+        self.transform.borrow().failures()
     }
 
     pub fn scratch(&self) -> RefMut<'_, Box<[u8]>> {

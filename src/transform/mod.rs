@@ -78,6 +78,11 @@ impl Transform {
         }
     }
 
+    /// How many values did not open so far.
+    pub fn failures(&self) -> u64 {
+        self.cipher.as_ref().map_or(0, Cipher::failures)
+    }
+
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }

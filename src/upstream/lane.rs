@@ -66,6 +66,8 @@ pub struct Apart {
     pub plan: ReplyPlan,
     pub frame: Bytes,
     pub opened: BytesMut,
+    /// Values in it that did not open.
+    pub failures: u64,
 }
 
 /// A client, as a lane sees it.
@@ -74,7 +76,7 @@ pub trait Downstream {
     fn reply(&self, seq: u64, plan: &ReplyPlan, frame: &[u8], last: bool);
     /// Begins to open a reply apart from the worker. Its place stays where it is; no other reply comes meanwhile.
     fn open_apart(&self, _seq: u64, plan: ReplyPlan, frame: Bytes) -> Opening {
-        Box::pin(std::future::ready(Some(Apart { plan, frame, opened: BytesMut::new() })))
+        Box::pin(std::future::ready(Some(Apart { plan, frame, opened: BytesMut::new(), failures: 0 })))
     }
     /// That is done, for request `seq`.
     fn opened(&self, seq: u64, apart: Apart) {
