@@ -26,4 +26,6 @@ pub mod upstream;
 
 pub mod server;
 
+pub mod observe;
+
 pub mod cli;

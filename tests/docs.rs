@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/applications.md",
+    "docs/audit.md",
     "docs/commands.md",
     "docs/configuration.md",
     "docs/emulation.md",

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import. A room may always import itself.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("resp", &[]),
     ("command", &["resp"]),
     ("crypto", &[]),
@@ -19,8 +19,25 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("upstream", &["resp", "meter", "transform"]),
     ("server", &["resp", "command", "policy", "meter", "trail", "transform", "client", "upstream", "crypto"]),
     (
+        "observe",
+        &[
+            "resp",
+            "command",
+            "crypto",
+            "policy",
+            "meter",
+            "trail",
+            "transform",
+            "client",
+            "config",
+            "upstream",
+            "server",
+        ],
+    ),
+    (
         "cli",
         &[
+            "observe",
             "resp",
             "command",
             "crypto",

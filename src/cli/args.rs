@@ -32,6 +32,9 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Try the upstream: reach it, log in, write, read back; say what failed and how to mend it
     Doctor(DoctorArgs),
+    /// Make the key of an audit log, or check the log
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Ask a running sidecar whether it answers (for container health checks)
     Health(HealthArgs),
 }
@@ -93,6 +96,40 @@ pub struct KeygenArgs {
     /// Where to write the keyring; an existing file is never overwritten
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Make a key file
+    Key(AuditKeyArgs),
+    /// Check that no line was removed, changed or cut off
+    Verify(AuditVerifyArgs),
+}
+
+#[derive(Args)]
+pub struct AuditKeyArgs {
+    /// Where to write the key; an existing file is never overwritten
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exits with 1 if anything is wrong. Reads the full files beside the log, too. The sidecar need not stop."
+)]
+pub struct AuditVerifyArgs {
+    /// The audit log
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Its key
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// Its anchor; FILE.anchor unless set
+    #[arg(long, value_name = "FILE")]
+    pub anchor_file: Option<PathBuf>,
+    /// A position that was noted elsewhere: the log must go at least so far
+    #[arg(long, value_name = "SEQ:MAC")]
+    pub anchor: Option<String>,
 }
 
 #[derive(Args)]

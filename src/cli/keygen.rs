@@ -50,7 +50,7 @@ fn make(path: &Path) -> Result<String, String> {
 }
 
 /// Writes a file that was not there before, mode 0600, and returns once it is on the disk.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());

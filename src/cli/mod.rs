@@ -4,6 +4,7 @@
 //! Must never: take a password or token as an argument, or print one.
 
 mod args;
+mod audit;
 mod check;
 mod demo;
 mod doctor;
@@ -21,8 +22,8 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 
 pub use args::{
-    CheckArgs, Cli, Command, CommonArgs, DemoArgs, DoctorArgs, ExplainArgs, HealthArgs, InspectArgs, KeygenArgs,
-    RunArgs,
+    AuditCommand, AuditKeyArgs, AuditVerifyArgs, CheckArgs, Cli, Command, CommonArgs, DemoArgs, DoctorArgs,
+    ExplainArgs, HealthArgs, InspectArgs, KeygenArgs, RunArgs,
 };
 
 use crate::config::{self, Config, EncryptRule, ProcessEnv};
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::execute(args),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Doctor(args) => doctor::execute(args),
+        Command::Audit(command) => audit::execute(&command),
         Command::Health(args) => health::execute(args),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::thread::JoinHandle;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -12,12 +13,15 @@ use zeroize::Zeroizing;
 use super::args::RunArgs;
 use super::{complain, exit, load, rule_set};
 use crate::client::{Registry, Secrets};
-use crate::config::{Auth, Config, Lanes, ListenAddress, Log, LogFormat, UndeclaredKeys};
+use crate::config::{AuditKeys, Auth, Config, Lanes, ListenAddress, Log, LogFormat, UndeclaredKeys};
 use crate::crypto::CipherCounts;
 use crate::meter::{Meter, Meters};
+use crate::observe::Listener;
+use crate::observe::audit::{AuditLog, Files, KeyNames, Names, Recorder};
 use crate::policy::script::Library;
 use crate::policy::{Access, Policy, Scripts, TokenBucket};
 use crate::server::{self, Address, Bounds, Shared, Stopped};
+use crate::trail::{self, Interest, Teller, What, Who};
 use crate::upstream::{Budgets, Endpoint, Login, TlsFault, client_config};
 
 /// The user of Upstash and of every Redis without ACL users.
@@ -32,7 +36,15 @@ pub(super) fn execute(args: RunArgs) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let shared = match shared(&config) {
+    let (teller, listener) = match listener(&config) {
+        Ok(Some((teller, listener))) => (Some(teller), Some(listener)),
+        Ok(None) => (None, None),
+        Err(fault) => {
+            complain(&fault);
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    let shared = match shared(&config, teller.clone()) {
         Ok(shared) => Arc::new(shared),
         Err(fault) => {
             complain(&fault);
@@ -46,7 +58,44 @@ pub(super) fn execute(args: RunArgs) -> ExitCode {
             return ExitCode::from(exit::FAILED);
         }
     };
-    runtime.block_on(serve(&config, shared))
+    if let Some(teller) = &teller {
+        teller.event(Who::default(), What::Started);
+    }
+    let code = runtime.block_on(serve(&config, shared));
+    if let Some(teller) = teller {
+        teller.event(Who::default(), What::Stopping);
+    }
+    // It ends when nobody can tell it anything more: the workers are gone.
+    if let Some(listener) = listener
+        && listener.join().is_err()
+    {
+        tracing::error!(target: "waxseal::audit", "the thread that writes the audit log had failed");
+    }
+    code
+}
+
+/// The thread that writes down what the workers tell, if anything is to be written.
+fn listener(config: &Config) -> Result<Option<(Teller, JoinHandle<()>)>, String> {
+    let Some(audit) = &config.audit else { return Ok(None) };
+    let interest = Interest { entries: true, keys: audit.keys != AuditKeys::None, conduct: false };
+    let files = Files {
+        log: audit.file.clone(),
+        anchor: audit.anchor_file.clone(),
+        max_size: audit.max_size,
+        keep: audit.keep,
+    };
+    let log = AuditLog::open(files, &audit.key).map_err(|fault| fault.to_string())?;
+    let names = Names { rules: config.encrypt.iter().map(|rule| rule.id.clone()).collect(), ..Names::default() };
+    let keys = match audit.keys {
+        AuditKeys::None => KeyNames::None,
+        AuditKeys::Hashed => KeyNames::Hashed,
+        AuditKeys::Clear => KeyNames::Clear,
+    };
+    let recorder = Recorder::new(log, names, keys, &audit.key);
+    let (teller, heard, dropped) = trail::channel(interest);
+    let listener = Listener { heard, dropped, audit: Some(recorder), interval: audit.interval };
+    let thread = listener.start().map_err(|error| format!("a thread could not be started: {error}"))?;
+    Ok(Some((teller, thread)))
 }
 
 async fn serve(config: &Config, shared: Arc<Shared>) -> ExitCode {
@@ -96,6 +145,8 @@ async fn serve(config: &Config, shared: Arc<Shared>) -> ExitCode {
 fn stop_on_signal(stop: watch::Sender<bool>) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // A file that may not grow is an error to be told, not an end: without a handler the kernel ends the process.
+    let _ = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -130,7 +181,7 @@ pub(crate) fn endpoint(config: &Config) -> Result<Endpoint, TlsFault> {
     })
 }
 
-fn shared(config: &Config) -> Result<Shared, TlsFault> {
+fn shared(config: &Config, teller: Option<Teller>) -> Result<Shared, TlsFault> {
     let limits = &config.limits;
     let upstream = &config.upstream;
     Ok(Shared {
@@ -163,7 +214,7 @@ fn shared(config: &Config) -> Result<Shared, TlsFault> {
         buffered: AtomicUsize::new(0),
         costs: Arc::default(),
         meters: meters(config),
-        teller: None,
+        teller,
     })
 }
 

@@ -8,6 +8,7 @@
 //! Must never: let an unknown setting pass, fall back where a setting is wrong, open a socket, or show
 //! what a setting holds in a fault.
 
+mod audit;
 mod defaults;
 mod encrypt;
 mod env;
@@ -33,9 +34,9 @@ pub use env::{Env, ProcessEnv};
 pub use fault::{Fault, Faults};
 pub use secret::Secret;
 pub use types::{
-    Access, Auth, Config, Deterministic, EncryptRule, KeyringOrigin, Lanes, Limits, Listen, ListenAddress,
-    LoadedKeyring, Log, LogFormat, LogLevel, RateLimit, RuleScripts, Scope, Scripts, Server, Tls, UndeclaredKeys,
-    Upstream, Warning,
+    Access, Audit, AuditKeys, Auth, Config, Deterministic, EncryptRule, KeyringOrigin, Lanes, Limits, Listen,
+    ListenAddress, LoadedKeyring, Log, LogFormat, LogLevel, RateLimit, RuleScripts, Scope, Scripts, Server, Tls,
+    UndeclaredKeys, Upstream, Warning,
 };
 pub use units::{show_duration, show_size};
 
@@ -88,6 +89,7 @@ impl Config {
         let limits = sections::limits(&mut sources);
         let server = sections::server(&mut sources);
         let log = sections::log(&mut sources);
+        let audit = audit::read(&mut sources, path.as_deref());
 
         if !encrypt.is_empty() && keyring.is_none() && !sources.faulty("keyring", "KEYRING") {
             sources.fault(
@@ -116,6 +118,7 @@ impl Config {
             limits,
             server,
             log,
+            audit,
             warnings,
         })
     }

@@ -138,7 +138,7 @@ fn every_fault_is_named_at_once() {
   WAXSEAL_LOG_LEVEL: is not understood
     -> set it to "error", "warn", "info", "debug" or "trace"
   [colour]: is not a section
-    -> remove it; there are access, encrypt, keyring, limits, listen, log, scripts, server, upstream
+    -> remove it; there are access, audit, encrypt, keyring, limits, listen, log, scripts, server, upstream
   [limits] max_clents: is not a setting
     -> did you mean max_clients?
   [upstream] password: is not a setting
@@ -456,4 +456,26 @@ fn json_paths_are_read_and_their_faults_placed() {
     }
     let text = faults(&rule("['$.a', '$[\"b c\"]', '$.d[*].e']"), &[]);
     assert!(!text.contains("[[encrypt]]"), "{text}");
+}
+
+#[test]
+fn an_audit_log_needs_a_key_and_says_where_to_get_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("audit.key");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let told = faults("", &[("WAXSEAL_UPSTREAM_URL", "rediss://h"), ("WAXSEAL_AUDIT_FILE", &path("log"))]);
+    assert!(told.contains("[audit] key_file") && told.contains("waxseal audit key"), "{told}");
+    let told = faults("", &[("WAXSEAL_UPSTREAM_URL", "rediss://h"), ("WAXSEAL_AUDIT_KEYS", "hashed")]);
+    assert!(told.contains("there is no audit log"), "{told}");
+
+    fs::write(&key, format!("{}\n", *crate::crypto::AuditKey::generate().unwrap().to_text())).unwrap();
+    let key = key.display().to_string();
+    let set = [
+        ("WAXSEAL_UPSTREAM_URL", "rediss://h"),
+        ("WAXSEAL_AUDIT_FILE", &*path("log")),
+        ("WAXSEAL_AUDIT_KEY_FILE", &*key),
+    ];
+    let audit = from_env(&set).unwrap().audit.unwrap();
+    assert_eq!(audit.anchor_file.display().to_string(), path("log.anchor"));
+    assert!(!format!("{audit:?}").contains(fs::read_to_string(&key).unwrap().trim()));
 }

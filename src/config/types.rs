@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 
 use super::secret::Secret;
 use crate::command::SealedPaths;
-use crate::crypto::Keyring;
+use crate::crypto::{AuditKey, Keyring};
 
 /// Everything that `run` and the tools need to know. Made by [`Config::load`] only, so that whoever
 /// holds one holds a checked one.
@@ -31,6 +31,8 @@ pub struct Config {
     pub limits: Limits,
     pub server: Server,
     pub log: Log,
+    /// Present if there is to be an audit log.
+    pub audit: Option<Audit>,
     /// What works but deserves a second look.
     pub warnings: Vec<Warning>,
 }
@@ -225,6 +227,28 @@ pub enum LogLevel {
 pub enum LogFormat {
     Human,
     Json,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone)]
+pub struct Audit {
+    pub file: PathBuf,
+    pub anchor_file: PathBuf,
+    pub key: AuditKey,
+    pub keys: AuditKeys,
+    /// What is done often within this is one line.
+    pub interval: Duration,
+    pub max_size: u64,
+    /// Full files that stay.
+    pub keep: usize,
+}
+
+/// How the audit log names Redis keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditKeys {
+    None,
+    Hashed,
+    Clear,
 }
 
 /// Not a fault, but worth saying: where and what.

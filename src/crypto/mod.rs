@@ -19,6 +19,7 @@ mod envelope;
 mod error;
 mod keyring;
 mod labels;
+mod mac;
 mod nonce;
 mod place;
 
@@ -31,6 +32,7 @@ pub use keyring::{
     EntryFault, EntryInfo, KeyId, KeyState, Keyring, KeyringError, KeyringFault, ParseKeyIdError, Role, SecretFault,
     Timestamp,
 };
+pub use mac::{AuditKey, MacKey, MacUse};
 pub use place::{Place, Purpose, Scope, ScopeKind};
 
 #[cfg(test)]

@@ -229,7 +229,11 @@ async fn work(
             changed = stop.changed() => if changed.is_err() || *stop.borrow() { break },
         }
     }
-    drain(&worker, incoming, &load).await
+    let stopped = drain(&worker, incoming, &load).await;
+    if let Some(trail) = &worker.trail {
+        trail.report();
+    }
+    stopped
 }
 
 /// Lets clients finish what they have under way, for a bounded time.
