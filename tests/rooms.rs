@@ -14,8 +14,8 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("trail", &["command", "policy"]),
     ("transform", &["resp", "command", "policy", "crypto"]),
     ("client", &["resp", "command", "policy", "meter", "transform"]),
-    // Keys and JSON paths are parsed while the configuration is checked, so that a bad one is among its faults.
-    ("config", &["crypto", "resp", "command"]),
+    // Keys, JSON paths and rate limits are parsed while the configuration is checked, so that a bad one is among its faults.
+    ("config", &["crypto", "resp", "command", "policy"]),
     ("upstream", &["resp", "meter", "transform"]),
     ("server", &["resp", "command", "policy", "meter", "trail", "transform", "client", "upstream", "crypto"]),
     (

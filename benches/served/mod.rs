@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use waxseal::client::{Registry, Secrets};
 use waxseal::crypto::Keyring;
 use waxseal::meter::Meters;
-use waxseal::policy::Policy;
 use waxseal::policy::rules::RuleSet;
+use waxseal::policy::{Limits, Policy};
 use waxseal::resp::{MAX_BULK, ReplyScanner, RequestLimits, RequestScanner};
 use waxseal::server::{self, Address, Bounds, Shared};
 use waxseal::upstream::{Budgets, Endpoint};
@@ -135,7 +135,7 @@ fn shared(policy: Arc<Policy>, port: u16) -> Shared {
             drain: PATIENCE,
         },
         budgets: Budgets { transactions: 1, blocking: 1, subscriptions: 1, dedicated: 1 },
-        per_connection: None,
+        limits: Arc::new(Limits::new([])),
         dedicated: false,
         buffered: AtomicUsize::new(0),
         costs: Arc::default(),

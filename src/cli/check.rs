@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{CheckArgs, load, rule_set, tell};
-use crate::config::{Auth, Config, EncryptRule, KeyringOrigin, Lanes, RuleScripts, Scope, show_duration};
+use crate::config::{Auth, Config, EncryptRule, KeyringOrigin, Lanes, RuleScripts, Scope};
 use crate::crypto::OVERHEAD;
 use crate::policy::rules::{Rule, RuleSet};
 
@@ -99,14 +99,8 @@ fn surroundings(out: &mut String, config: &Config) {
         };
         line!(out, "Keyring      {origin}; new values under key {}", loaded.keyring.active());
     }
-    if let Some(rate) = &config.limits.per_connection {
-        line!(
-            out,
-            "Rate limit   {} commands per {} for each connection, {} at once",
-            rate.limit,
-            show_duration(rate.window),
-            rate.burst
-        );
+    for rate in &config.limits.rates {
+        line!(out, "Rate limit   {rate}");
     }
     if config.access.read_only {
         line!(out, "Access       read-only: commands that write are refused");

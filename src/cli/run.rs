@@ -19,7 +19,7 @@ use crate::meter::{Meter, Meters};
 use crate::observe::Listener;
 use crate::observe::audit::{AuditLog, Files, KeyNames, Names, Recorder};
 use crate::policy::script::Library;
-use crate::policy::{Access, Policy, Scripts, TokenBucket};
+use crate::policy::{Access, Limits, Policy, Scripts};
 use crate::server::{self, Address, Bounds, Shared, Stopped};
 use crate::trail::{self, Interest, Teller, What, Who};
 use crate::upstream::{Budgets, Endpoint, Login, TlsFault, client_config};
@@ -209,7 +209,7 @@ fn shared(config: &Config, teller: Option<Teller>) -> Result<Shared, TlsFault> {
             subscriptions: limits.subscriptions,
             dedicated: limits.dedicated,
         },
-        per_connection: limits.per_connection.map(|r| TokenBucket { limit: r.limit, window: r.window, burst: r.burst }),
+        limits: Arc::new(Limits::new(limits.rates.iter().copied())),
         dedicated: upstream.lanes == Lanes::Dedicated,
         buffered: AtomicUsize::new(0),
         costs: Arc::default(),

@@ -57,6 +57,17 @@ pub const MAX_DRAIN_TIMEOUT: Duration = Duration::from_secs(3600);
 pub const MIN_WINDOW: Duration = Duration::from_millis(1);
 pub const MAX_WINDOW: Duration = Duration::from_secs(86_400);
 
+/// Each is asked for every command of its classes.
+pub const MAX_RATES: usize = 64;
+/// More than passes any network in a window.
+pub const MAX_RATE_BYTES: u64 = 1 << 40;
+/// How long a request may be held back: below common time-outs of clients.
+pub const MAX_DELAY: Duration = Duration::from_secs(1);
+/// A timer is not finer.
+pub const MIN_DELAY: Duration = Duration::from_millis(1);
+/// Beyond this every client has given up.
+pub const MAX_MAX_DELAY: Duration = Duration::from_secs(300);
+
 /// Far above any real configuration file, keyring or bundle of roots; keeps a device or a wrong path
 /// (a log, a core file) from filling memory.
 pub const MAX_FILE: u64 = 4 << 20;

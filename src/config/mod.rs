@@ -16,6 +16,7 @@ mod fault;
 mod files;
 mod keyring;
 mod listen;
+mod rates;
 mod secret;
 mod sections;
 mod source;
@@ -35,8 +36,8 @@ pub use fault::{Fault, Faults};
 pub use secret::Secret;
 pub use types::{
     Access, Audit, AuditKeys, Auth, Config, Deterministic, EncryptRule, KeyringOrigin, Lanes, Limits, Listen,
-    ListenAddress, LoadedKeyring, Log, LogFormat, LogLevel, RateLimit, RuleScripts, Scope, Scripts, Server, Tls,
-    UndeclaredKeys, Upstream, Warning,
+    ListenAddress, LoadedKeyring, Log, LogFormat, LogLevel, RuleScripts, Scope, Scripts, Server, Tls, UndeclaredKeys,
+    Upstream, Warning,
 };
 pub use units::{show_duration, show_size};
 

@@ -1,17 +1,16 @@
 //! The sections that are a few independent settings each: access, scripts, limits, server, log.
 
-use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::defaults::{
     BLOCKING, BUFFERS, CLIENT_OUTPUT, CLIENT_WINDOW, DEDICATED, DRAIN_TIMEOUT, MAX_BULK, MAX_CLIENTS,
-    MAX_DRAIN_TIMEOUT, MAX_MAX_BULK, MAX_WINDOW, MAX_WORKERS, MIN_WINDOW, OUTPUT_STALL, SUBSCRIPTIONS, TRANSACTIONS,
+    MAX_DRAIN_TIMEOUT, MAX_MAX_BULK, MAX_WORKERS, OUTPUT_STALL, SUBSCRIPTIONS, TRANSACTIONS,
 };
+use super::rates;
 use super::source::Sources;
-use super::types::{Access, Limits, Log, LogFormat, LogLevel, RateLimit, Scripts, Server, UndeclaredKeys};
+use super::types::{Access, Limits, Log, LogFormat, LogLevel, Scripts, Server, UndeclaredKeys};
 
-const RATE: &str = "limits.per_connection";
 const KB: u64 = 1 << 10;
 const GB: u64 = 1 << 30;
 
@@ -53,7 +52,7 @@ fn functions(sources: &mut Sources<'_>) -> Option<Vec<String>> {
 }
 
 pub(super) fn limits(sources: &mut Sources<'_>) -> Limits {
-    let per_connection = rate(sources);
+    let rates = rates::read(sources);
     let max_clients = count(sources, "max_clients", 1..=1_000_000, MAX_CLIENTS);
     let client_window = count(sources, "client_window", 1..=1_000_000, CLIENT_WINDOW);
     let client_output = size(sources, "client_output", 64 * KB..=64 * GB, CLIENT_OUTPUT);
@@ -75,7 +74,7 @@ pub(super) fn limits(sources: &mut Sources<'_>) -> Limits {
         );
     }
     Limits {
-        per_connection,
+        rates,
         max_clients,
         client_window,
         client_output,
@@ -114,36 +113,6 @@ pub(super) fn log(sources: &mut Sources<'_>) -> Log {
         level: level.map_or(LogLevel::Info, |set| set.value),
         format: format.map_or(LogFormat::Human, |set| set.value),
     }
-}
-
-fn rate(sources: &mut Sources<'_>) -> Option<RateLimit> {
-    let faults = sources.faults.len();
-    let algorithm = sources.choice(RATE, "algorithm", &[("token_bucket", ())]);
-    let limit = sources.count(RATE, "limit", 1..=u64::from(u32::MAX));
-    let window = sources.duration(RATE, "window", MIN_WINDOW..=MAX_WINDOW);
-    let burst = sources.count(RATE, "burst", 1..=u64::from(u32::MAX));
-    let Some(limit) = limit else {
-        let other = algorithm.map(|set| set.place);
-        let other = other.or(window.map(|set| set.place)).or(burst.map(|set| set.place));
-        if let (Some(place), true) = (other, sources.faults.len() == faults) {
-            sources.fault(
-                place,
-                "is set, but there is no limit",
-                "set limit = N, commands per window, or remove per_connection",
-            );
-        }
-        return None;
-    };
-    let per_window = whole(limit.value)?;
-    let window = window.map_or(Duration::from_secs(1), |set| set.value);
-    if window.as_nanos() < u128::from(per_window.get()) {
-        sources.fault(limit.place, "is more than one command per nanosecond", "lower it, or lengthen window");
-    }
-    Some(RateLimit { limit: per_window, window, burst: burst.and_then(|set| whole(set.value)).unwrap_or(per_window) })
-}
-
-fn whole(number: u64) -> Option<NonZeroU32> {
-    u32::try_from(number).ok().and_then(NonZeroU32::new)
 }
 
 fn count(sources: &mut Sources<'_>, name: &'static str, bounds: RangeInclusive<u64>, default: u64) -> usize {

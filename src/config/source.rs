@@ -37,6 +37,12 @@ pub(super) struct Found {
     value: Value,
 }
 
+impl Found {
+    pub fn in_file(place: String, value: Value) -> Self {
+        Self { place, origin: Origin::File, value }
+    }
+}
+
 /// A setting read as its type.
 pub(super) struct Set<T> {
     pub place: String,
@@ -112,11 +118,18 @@ impl<'a> Sources<'a> {
         in_file.map(|value| Found { place: format!("[{section}] {name}"), origin: Origin::File, value })
     }
 
-    /// The `[[encrypt]]` tables.
+    /// The tables of a list, such as `encrypt` or `limits.rate`.
     pub fn take_tables(&mut self, name: &'static str) -> Vec<Table> {
         self.known.entry(name).or_default();
         let mut tables = Vec::new();
-        match self.file.remove(name) {
+        let list = match name.rsplit_once('.') {
+            None => self.file.remove(name),
+            Some((section, list)) => {
+                self.known.entry(section).or_default().insert(list);
+                self.take_from_file(section, list)
+            }
+        };
+        match list {
             None => {}
             Some(Value::Array(items)) if items.iter().all(Value::is_table) => {
                 tables.extend(items.into_iter().filter_map(|item| match item {
@@ -127,7 +140,7 @@ impl<'a> Sources<'a> {
             Some(_) => self.fault(
                 format!("[[{name}]]"),
                 "must be a list of tables",
-                format!("write [[{name}]] with two brackets, once for each rule"),
+                format!("write [[{name}]] with two brackets, once for each"),
             ),
         }
         tables
@@ -167,6 +180,10 @@ impl<'a> Sources<'a> {
 
     pub fn list(&mut self, section: &'static str, name: &'static str) -> Option<Set<Vec<String>>> {
         let found = self.take(section, name)?;
+        self.as_list(found)
+    }
+
+    pub fn as_list(&mut self, found: Found) -> Option<Set<Vec<String>>> {
         let from_env = found.origin == Origin::Environment;
         self.read(found, "a list of texts", |value| match value {
             Value::String(text) if from_env => Some(split_list(text)),
@@ -181,16 +198,23 @@ impl<'a> Sources<'a> {
         bounds: RangeInclusive<u64>,
     ) -> Option<Set<u64>> {
         let found = self.take(section, name)?;
+        self.as_count(found, bounds)
+    }
+
+    pub fn as_count(&mut self, found: Found, bounds: RangeInclusive<u64>) -> Option<Set<u64>> {
         let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
         self.read(found, &wanted, |value| whole(value)?.parse().ok().filter(|n| bounds.contains(n)))
     }
 
     pub fn size(&mut self, section: &'static str, name: &'static str, bounds: RangeInclusive<u64>) -> Option<u64> {
         let found = self.take(section, name)?;
+        self.as_size(found, bounds).map(|set| set.value)
+    }
+
+    pub fn as_size(&mut self, found: Found, bounds: RangeInclusive<u64>) -> Option<Set<u64>> {
         let wanted =
             format!("a size from {} to {}, such as \"64mb\"", show_size(*bounds.start()), show_size(*bounds.end()));
-        let set = self.read(found, &wanted, |value| parse_size(&whole(value)?).filter(|n| bounds.contains(n)));
-        set.map(|set| set.value)
+        self.read(found, &wanted, |value| parse_size(&whole(value)?).filter(|n| bounds.contains(n)))
     }
 
     pub fn duration(
@@ -200,6 +224,10 @@ impl<'a> Sources<'a> {
         bounds: RangeInclusive<Duration>,
     ) -> Option<Set<Duration>> {
         let found = self.take(section, name)?;
+        self.as_duration(found, bounds)
+    }
+
+    pub fn as_duration(&mut self, found: Found, bounds: RangeInclusive<Duration>) -> Option<Set<Duration>> {
         let wanted = format!(
             "a time with its unit from {} to {}, such as \"250ms\", \"1s\" or \"5m\"",
             show_duration(*bounds.start()),
@@ -215,6 +243,10 @@ impl<'a> Sources<'a> {
         choices: &[(&str, T)],
     ) -> Option<Set<T>> {
         let found = self.take(section, name)?;
+        self.as_choice(found, choices)
+    }
+
+    pub fn as_choice<T: Copy>(&mut self, found: Found, choices: &[(&str, T)]) -> Option<Set<T>> {
         let wanted = one_of(choices);
         self.read(found, &wanted, |value| choose(value, choices))
     }

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -55,8 +54,8 @@ fn the_example_loads_without_a_warning() {
     assert_eq!(config.encrypt[0].except, ["session:counter:*"]);
     assert_eq!(config.upstream.username.as_deref(), Some("default"));
     assert_eq!(config.limits.buffers, 1 << 30);
-    let rate = config.limits.per_connection.unwrap();
-    assert_eq!((rate.limit.get(), rate.burst.get()), (1000, 2000));
+    assert_eq!(config.limits.rates.len(), 1);
+    assert_eq!(config.limits.rates[0].to_string(), "1000 commands per 1 s (burst 2000) on this connection");
 }
 
 #[test]
@@ -64,7 +63,7 @@ fn the_example_states_the_defaults() {
     let stated = load(EXAMPLE, &[("WAXSEAL_UPSTREAM_PASSWORD", "pw")]).unwrap();
     let default = load("upstream.url = 'rediss://h'\n", &[]).unwrap();
     assert_eq!(stated.limits.max_clients, default.limits.max_clients);
-    assert_eq!(Limits { per_connection: None, ..stated.limits }, default.limits);
+    assert_eq!(Limits { rates: Vec::new(), ..stated.limits }, default.limits);
     assert_eq!(stated.listen.redis, default.listen.redis);
     assert_eq!(stated.listen.unix_mode, default.listen.unix_mode);
     assert_eq!(stated.server.drain_timeout, default.server.drain_timeout);
@@ -169,6 +168,7 @@ fn broken_toml_is_placed_by_line_and_never_quoted() {
 
 #[test]
 fn no_fault_ever_shows_what_a_setting_holds() {
+    const RATE: &[&str] = &["algorithm", "limit", "window", "burst", "unit", "classes", "over", "max_delay"];
     let settings: &[(&str, &[&str])] = &[
         ("listen", &["redis", "auth", "unix_mode"]),
         ("upstream", &["url", "ca_file", "server_name", "lanes", "token_kind", "connect_timeout"]),
@@ -178,7 +178,10 @@ fn no_fault_ever_shows_what_a_setting_holds() {
         ("scripts", &["undeclared_keys", "functions"]),
         ("limits", &["max_clients", "client_window", "client_output", "output_stall", "buffers"]),
         ("limits", &["max_bulk", "transactions", "blocking", "subscriptions", "dedicated"]),
-        ("limits.per_connection", &["algorithm", "limit", "window", "burst"]),
+        ("limits.per_connection", RATE),
+        ("limits.per_identity", RATE),
+        ("limits.per_address", RATE),
+        ("limits.per_process", RATE),
         ("server", &["workers", "drain_timeout"]),
         ("log", &["level", "format"]),
     ];
@@ -429,9 +432,8 @@ fn nested_settings_have_variables_too() {
         ("WAXSEAL_LIMITS_PER_CONNECTION_WINDOW", "1m"),
     ])
     .unwrap();
-    let rate = config.limits.per_connection.unwrap();
-    assert_eq!((rate.limit.get(), rate.burst.get()), (10, 10));
-    assert_eq!(rate.window, Duration::from_secs(60));
+    assert_eq!(config.limits.rates.len(), 1);
+    assert_eq!(config.limits.rates[0].to_string(), "10 commands per 60 s (burst 10) on this connection");
 }
 
 #[test]
@@ -478,4 +480,85 @@ fn an_audit_log_needs_a_key_and_says_where_to_get_one() {
     let audit = from_env(&set).unwrap().audit.unwrap();
     assert_eq!(audit.anchor_file.display().to_string(), path("log.anchor"));
     assert!(!format!("{audit:?}").contains(fs::read_to_string(&key).unwrap().trim()));
+}
+
+/// What the limits of a configuration came to be, or its faults.
+fn rates(text: &str) -> Result<Vec<String>, String> {
+    match load(&format!("upstream.url = 'rediss://h'\n{text}"), &[]) {
+        Ok(config) => Ok(config.limits.rates.iter().map(ToString::to_string).collect()),
+        Err(faults) => Err(faults.to_string()),
+    }
+}
+
+#[test]
+fn limits_are_short_tables_and_a_list() {
+    let text = "[limits]\nper_address = { limit = 5, algorithm = 'fixed_window', window = '1m' }\n\
+        per_process = { unit = 'bytes', limit = '10mb', burst = '20mb' }\n\
+        [[limits.rate]]\nper = 'identity'\nlimit = 3\nalgorithm = 'sliding_window'\nclasses = ['write', 'script']\n\
+        [[limits.rate]]\nper = 'identity'\nlimit = 9\nover = 'delay'\n";
+    assert_eq!(
+        rates(text).unwrap(),
+        [
+            "5 commands per 60 s (fixed window) from this address",
+            "10485760 bytes of requests per 1 s (burst 20971520) through this sidecar",
+            "3 write or script commands per 1 s (sliding window) for this identity",
+            "9 commands per 1 s (burst 9) for this identity",
+        ]
+    );
+}
+
+#[test]
+fn faults_of_limits_are_placed() {
+    for (text, fault) in [
+        (
+            "per = 'planet'\nlimit = 1",
+            "per: is not understood\n    -> set it to \"connection\", \"identity\", \"address\" or \"process\"",
+        ),
+        (
+            "limit = 1",
+            "per: is missing\n    -> say who shares the limit: per = \"connection\", \"identity\", \"address\" or \"process\"",
+        ),
+        ("per = 'address'", "limit: is missing\n    -> set limit = N, as many as may come per window"),
+        (
+            "per = 'address'\nlimit = '1mb'",
+            "limit: is not understood\n    -> set it to a whole number from 1 to 4294967295",
+        ),
+        (
+            "per = 'address'\nlimit = 2000000\nwindow = '1ms'",
+            "limit: is more than one command per nanosecond\n    -> lower it, or lengthen window",
+        ),
+        (
+            "per = 'address'\nlimit = 1\nclasses = ['writes']",
+            "classes: is not a list of classes of commands\n    -> list one or more of \"read\", \"write\", \"script\", \"pubsub\", \"transaction\", \"connection\", \"admin\" or \"unknown\"",
+        ),
+        (
+            "per = 'address'\nlimit = 1\nclasses = []",
+            "classes: is not a list of classes of commands\n    -> list one or more of \"read\", \"write\", \"script\", \"pubsub\", \"transaction\", \"connection\", \"admin\" or \"unknown\"",
+        ),
+        (
+            "per = 'address'\nlimit = 1\nburst = 2\nalgorithm = 'fixed_window'",
+            "burst: is for a token bucket only\n    -> remove it, or set algorithm = \"token_bucket\"",
+        ),
+        (
+            "per = 'address'\nlimit = 1\nover = 'delay'\nalgorithm = 'sliding_window'",
+            "over: is for a token bucket only\n    -> remove it, or set algorithm = \"token_bucket\"",
+        ),
+        (
+            "per = 'address'\nlimit = 1\nmax_delay = '1s'",
+            "max_delay: is set, but nothing is delayed\n    -> set over = \"delay\", or remove it",
+        ),
+        ("per = 'address'\nlimit = 1\nburts = 1", "burts: is not a setting\n    -> did you mean burst?"),
+    ] {
+        let expected = format!("the configuration has 1 fault\n  [[limits.rate]] #1 {fault}");
+        assert_eq!(rates(&format!("[[limits.rate]]\n{text}")), Err(expected));
+    }
+    assert_eq!(
+        rates("[limits]\nper_process = { max_delay = '1s' }\nrate = 5"),
+        Err("the configuration has 2 faults\n  \
+            [limits.per_process] max_delay: is set, but nothing is delayed\n    -> set over = \"delay\", or remove it\n  \
+            [[limits.rate]]: must be a list of tables\n    -> write [[limits.rate]] with two brackets, once for each"
+            .into())
+    );
+    let many = "[[limits.rate]]\nper = 'process'\nlimit = 1\n".repeat(65);
+    assert!(rates(&many).unwrap_err().contains("[[limits.rate]]: there are 65 rate limits\n    -> use at most 64;"));
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use rustls::pki_types::ServerName;
 use super::secret::Secret;
 use crate::command::SealedPaths;
 use crate::crypto::{AuditKey, Keyring};
+use crate::policy::RateLimit;
 
 /// Everything that `run` and the tools need to know. Made by [`Config::load`] only, so that whoever
 /// holds one holds a checked one.
@@ -172,9 +172,9 @@ pub enum UndeclaredKeys {
 }
 
 /// `[limits]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    pub per_connection: Option<RateLimit>,
+    pub rates: Vec<RateLimit>,
     pub max_clients: usize,
     /// Commands of one client in flight.
     pub client_window: usize,
@@ -190,14 +190,6 @@ pub struct Limits {
     pub blocking: usize,
     pub subscriptions: usize,
     pub dedicated: usize,
-}
-
-/// Token bucket: `limit` per `window`, at most `burst` at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    pub limit: NonZeroU32,
-    pub window: Duration,
-    pub burst: NonZeroU32,
 }
 
 /// `[server]`

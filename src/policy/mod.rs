@@ -18,7 +18,9 @@ mod scripts;
 
 pub use access::{Access, Scripts};
 pub use identity::IdentityId;
-pub use limit::{Limiter, RateLimited, TokenBucket};
+pub use limit::{
+    Address, Algorithm, Allowances, Classes, Limits, Nanos, Over, Per, RateLimit, RateLimited, Tally, Unit,
+};
 pub use refusal::{JsonFault, NotCarried, Refusal};
 pub use scripts::FIRST_KEY;
 

@@ -181,14 +181,7 @@ impl fmt::Display for Refusal {
                 "NOPERM this sidecar is read-only and {} can write. Set [access] read_only = false to allow it",
                 upper(command)
             ),
-            Self::RateLimited(limited) => write!(
-                f,
-                "WAXSEAL RATE_LIMITED over {} commands per {} (burst {}) on this connection; retry in {} ms",
-                limited.bucket.limit,
-                seconds(limited.bucket.window),
-                limited.bucket.burst,
-                limited.retry_after.as_millis().max(1)
-            ),
+            Self::RateLimited(limited) => write!(f, "WAXSEAL RATE_LIMITED {limited}"),
             Self::Redis(text) => f.write_str(text),
             Self::ComparesValue { command } => write!(
                 f,
@@ -284,8 +277,4 @@ impl fmt::Display for JsonFault {
 /// `client|setname` reads `CLIENT SETNAME` in an error.
 fn upper(command: &str) -> String {
     command.replace('|', " ").to_ascii_uppercase()
-}
-
-fn seconds(window: std::time::Duration) -> String {
-    if window.subsec_nanos() == 0 { format!("{} s", window.as_secs()) } else { format!("{} ms", window.as_millis()) }
 }

@@ -6,12 +6,13 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::attach::{Attached, Wrote};
+use super::charge::Charge;
 use super::course::Course;
 use super::sink::Sink;
 use super::worker::Worker;
 use crate::command::CommandClass;
 use crate::meter::{Kind, Refused, Way};
-use crate::policy::{Admitted, Limiter, Refusal, Scratch};
+use crate::policy::{Address, Admitted, Allowances, Refusal, Scratch};
 use crate::resp::encode;
 use crate::trail::{What, Who};
 use crate::upstream::Downstream;
@@ -51,9 +52,9 @@ pub(super) struct Desk {
     /// CLIENT CACHING was the last command.
     pub caching: bool,
     pub scratch: Scratch,
-    pub limiter: Option<Limiter>,
-    /// The request at hand has taken its token already.
-    pub charged: bool,
+    /// None if nothing is limited.
+    pub allowances: Option<Allowances>,
+    pub charge: Charge,
     /// The client has closed its sending side and may be gone.
     pub leaving: bool,
     /// An emulated command that is under way. What follows it waits.
@@ -67,8 +68,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub fn new(sink: Rc<Sink>, worker: Rc<Worker>) -> Self {
-        let limiter = worker.shared.per_connection.map(Limiter::new);
+    pub fn new(sink: Rc<Sink>, worker: Rc<Worker>, address: Address) -> Self {
+        let allowances = Allowances::new(&worker.shared.limits, address);
         let owner: Rc<dyn Downstream> = sink.clone();
         Self {
             sink,
@@ -78,8 +79,8 @@ impl Desk {
             wrote: Wrote::Nothing,
             caching: false,
             scratch: Scratch::default(),
-            limiter,
-            charged: false,
+            allowances,
+            charge: Charge::Due,
             leaving: false,
             course: None,
             own_places: 0,

@@ -4,6 +4,7 @@
 //! simply be taken again.
 
 use super::attach::{Need, Wrote};
+use super::charge::Charge;
 use super::desk::{Desk, Flow, Hold};
 use super::orders::may_write;
 use super::sink::Question;
@@ -16,10 +17,6 @@ use crate::upstream::{Class, Frames};
 
 /// What may be said before a login.
 const BEFORE_LOGIN: [&str; 4] = ["auth", "hello", "quit", "reset"];
-/// The handshake that client libraries do is not counted against the rate limit; nor are the ends
-/// of a transaction: its commands would run one by one, or the client would stay inside it.
-const NOT_LIMITED: [&str; 12] =
-    ["multi", "auth", "hello", "ping", "echo", "info", "select", "quit", "reset", "config|get", "exec", "discard"];
 
 const SCATTERED: &str = "cannot tell, because this client's writes went over several connections to the database. \
     Send WAIT 0 0 first on a new connection, or set [upstream] lanes = \"dedicated\"";
@@ -50,7 +47,7 @@ impl Desk {
         if caching && !self.last_command.starts_with("client|") && !self.in_multi() {
             self.end_caching();
         }
-        self.charged = false;
+        self.charge = Charge::Due;
         Flow::Done
     }
 
@@ -128,19 +125,6 @@ impl Desk {
                 if name.is_empty() { "command" } else { name }
             )));
         }
-        Ok(())
-    }
-
-    fn charge(&mut self, request: &Request<'_>) -> Result<(), Hold> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
-        let exempt = request.spec().is_some_and(|s| {
-            NOT_LIMITED.contains(&s.name) || ["client", "cluster", "command"].iter().any(|c| s.name.starts_with(c))
-        });
-        if self.charged || exempt {
-            return Ok(());
-        }
-        limiter.check().map_err(Refusal::RateLimited)?;
-        self.charged = true;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod arrivals;
 mod attach;
 mod block;
 mod bulk;
+mod charge;
 mod conn;
 mod course;
 mod desk;

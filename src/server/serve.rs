@@ -18,6 +18,7 @@ use super::sink::{End, Sink};
 use super::worker::{Shared, Worker};
 use crate::client::{ClientInfo, Session};
 use crate::meter::Cut;
+use crate::policy;
 use crate::trail::What;
 
 /// How often slow readers are looked for.
@@ -54,15 +55,17 @@ async fn serve(worker: Rc<Worker>, accepted: Accepted, load: Arc<AtomicUsize>) {
 }
 
 async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> {
-    let (io, address, local, unix) = match accepted {
+    let (io, address, local, unix, from) = match accepted {
         Accepted::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             stream.set_nodelay(true)?;
-            let addresses = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
-            (ClientIo::Tcp(stream), addresses.0, addresses.1, false)
+            let (peer, local) = (stream.peer_addr()?, stream.local_addr()?.to_string());
+            (ClientIo::Tcp(stream), peer.to_string(), local, false, peer.ip().into())
         }
         Accepted::Unix(stream, path) => {
-            (ClientIo::Unix(UnixStream::from_std(stream)?), format!("{path}:0"), format!("{path}:0"), true)
+            let stream = UnixStream::from_std(stream)?;
+            let user = stream.peer_cred().map_or(policy::Address::Unknown, |who| policy::Address::User(who.uid()));
+            (ClientIo::Unix(stream), format!("{path}:0"), format!("{path}:0"), true, user)
         }
     };
     let info = worker.shared.registry.join(address, local, unix);
@@ -73,7 +76,7 @@ async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> 
     sink.tell(What::Connected { address: info.address().to_owned() });
     let _membership = Membership { worker: worker.clone(), info: info.clone(), sink: sink.clone() };
     let told = sink.clone();
-    let end = Conn::new(io, Desk::new(sink, worker.clone())).run().await;
+    let end = Conn::new(io, Desk::new(sink, worker.clone(), from)).run().await;
     worker.meter.cut(counted(end));
     if !matches!(end, End::Client | End::Said | End::Drain) {
         told.tell(What::Closed { reason: counted(end).name() });

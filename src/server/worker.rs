@@ -14,7 +14,7 @@ use super::turns::Turns;
 use crate::client::{Registry, Secrets};
 use crate::crypto::{Cipher, Keyring};
 use crate::meter::{Meter, Meters};
-use crate::policy::{Policy, TokenBucket};
+use crate::policy::{Limits, Policy};
 use crate::resp::Proto;
 use crate::trail::{Teller, Trail};
 use crate::transform::{Control, Costs, Transform};
@@ -51,7 +51,7 @@ pub struct Shared {
     pub registry: Registry,
     pub bounds: Bounds,
     pub budgets: Budgets,
-    pub per_connection: Option<TokenBucket>,
+    pub limits: Arc<Limits>,
     pub dedicated: bool,
     pub buffered: AtomicUsize,
     /// What the commands that take several steps have cost, for INFO.

@@ -1,10 +1,12 @@
 //! A blocking client of a few lines: sends bytes as given, reads one frame at a time, knows nothing of commands.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
 
@@ -92,6 +94,15 @@ impl Raw {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("connect");
         stream.set_nodelay(true).expect("nodelay");
         Self::over(Box::new(stream))
+    }
+
+    /// From another address of this machine's: all of 127.0.0.0/8 is.
+    pub fn tcp_from(source: Ipv4Addr, port: u16) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("bind");
+        socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("connect");
+        socket.set_tcp_nodelay(true).expect("nodelay");
+        Self::over(Box::new(TcpStream::from(socket)))
     }
 
     pub fn unix(path: &Path) -> Self {
