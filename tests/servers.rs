@@ -1,11 +1,11 @@
 //! THE TABLE against what real servers say: Redis 7.0 (Debian), Redis 8.2 and Valkey 9.1 (`scripts/setup-servers.sh`).
 //! A server that is not installed is skipped, and the test says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use waxseal::command::{
-    Access, Args, Flags, KeyPositions, Keys, Request, Spec, Verdict, check_arity, find, groups, table,
+    Access, Args, Categories, Flags, KeyPositions, Keys, Request, Spec, Verdict, check_arity, find, groups, table,
 };
 
 #[path = "servers/differs.rs"]
@@ -15,7 +15,7 @@ mod samples;
 #[path = "servers/server.rs"]
 mod server;
 
-use differs::{CARRY_NONE, DIFFERS, ELSEWHERE};
+use differs::{CARRY_NONE, CATEGORIES_DIFFER, DIFFERS, ELSEWHERE};
 use samples::{HASH_OPTIONS, HEADS, SAMPLES, SET_OPTIONS, WORDS};
 use server::{Kind, Server, servers};
 
@@ -132,6 +132,47 @@ fn no_command_is_missing_and_arity_and_flags_agree() {
             assert!(known.what != "arity" || exact.contains(known.command), "{} has no server's arity", known.command);
             let found = seen.contains(&(known.command, known.what));
             assert!(found, "{} {} differs from no server ({})", known.command, known.what, known.reason);
+        }
+    }
+}
+
+/// `ACL CAT` of every category, both ways: nothing missing, nothing more.
+#[test]
+fn categories_agree_with_the_servers() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut servers = servers();
+    for server in &mut servers {
+        let kind = server.kind;
+        let told = server.told();
+        let names = server.texts(["ACL", "CAT"]);
+        assert!(names.iter().all(|name| Categories::named(name).is_some()), "{kind:?}: {names:?}");
+        let mut theirs: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for name in &names {
+            for command in server.texts(["ACL", "CAT", name]) {
+                theirs.entry(command.to_ascii_lowercase()).or_default().insert(name);
+            }
+        }
+        for command in told.keys() {
+            // A container's own mean nothing: only its subcommands run.
+            let Some(row) = find(command).filter(|row| !row.is_container()) else { continue };
+            let theirs = theirs.remove(command).unwrap_or_default();
+            for category in row.categories.iter().filter(|ours| !theirs.contains(ours)) {
+                let what = if told[command].has("module") { "categories" } else { category };
+                seen.insert((row.name, what));
+                if !CATEGORIES_DIFFER.iter().any(|(name, known, _)| (*name, *known) == (row.name, what)) {
+                    wrong.push(format!("{kind:?}: {command} is not in @{category} there"));
+                }
+            }
+            for category in theirs.iter().filter(|theirs| !row.categories.iter().any(|ours| ours == **theirs)) {
+                wrong.push(format!("{kind:?}: {command} is in @{category} there"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    if servers.len() == Kind::ALL.len() {
+        for (command, what, reason) in CATEGORIES_DIFFER {
+            assert!(seen.contains(&(command, what)), "{command} {what} differs from no server ({reason})");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Must never: guess. What is not in the table, or not understood, is said to be so; the policy and
 //! transform rooms refuse it. Nothing here shows an argument.
 
+mod category;
 mod class;
 mod docs;
 mod grammar;
@@ -12,6 +13,7 @@ mod json_path;
 mod keys;
 mod reason;
 mod request;
+mod row_set;
 mod shape;
 mod sorting;
 mod spec;
@@ -20,6 +22,7 @@ mod table;
 mod tests;
 mod treatment;
 
+pub use category::Categories;
 pub use class::CommandClass;
 pub use docs::{on_rule, render as render_docs};
 pub use grammar::{Effect, Form, Grammar, GrammarError, Word};
@@ -28,6 +31,7 @@ pub use keys::{ChannelAt, ChannelPositions, KeyAt, KeyPositions, Unclear};
 pub use reason::Reason;
 pub(crate) use request::look_up;
 pub use request::{Args, Request};
+pub use row_set::{RowSet, Selector};
 pub use shape::Shape;
 pub use sorting::{NoOption, SortOption, sort_options};
 pub use spec::{Access, Flags, Keys, Lane, Spec, check_arity};

@@ -4,6 +4,7 @@
 //! In: nothing; these are constants. Out: [`Spec`] and the types of its columns.
 //! Must never: hold an argument, or leave a property to be guessed from another.
 
+use super::category::Categories;
 use super::keys::{self, ChannelPositions, KeyPositions, Unclear};
 use super::{Args, FieldNames, Reply, Values, Verdict};
 
@@ -12,9 +13,13 @@ use super::{Args, FieldNames, Reply, Values, Verdict};
 pub struct Spec {
     /// Lower case; a subcommand as `container|sub`.
     pub name: &'static str,
+    /// Its place among all rows, sorted by name; set when the table is put together.
+    pub(super) number: u16,
     /// As Redis counts it: with the name (and the subcommand); negative means "at least".
     pub arity: i16,
     pub flags: Flags,
+    /// Redis's ACL categories; set when the table is put together.
+    pub categories: Categories,
     pub lane: Lane,
     pub keys: Keys,
     /// Which arguments are sealed when their key is under a rule.
@@ -102,7 +107,7 @@ pub fn check_arity(spec: &Spec, nargs: usize) -> bool {
     if spec.arity < 0 { nargs >= wanted } else { nargs == wanted }
 }
 
-/// Properties as Redis names them, one bit each; the free bits are for the ACL categories.
+/// Properties as Redis names them, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags(u32);
 

@@ -35,6 +35,25 @@ pub const DIFFERS: [Differs; 16] = [
     differs("zrevrank", "arity", WITH_SCORE),
 ];
 
+const NO_CATEGORIES: &str = "the module of vector sets registers none; ours follow from the flags";
+
+/// A category that a server does not have a command in, or all `categories` of one that a module brings.
+pub const CATEGORIES_DIFFER: [(&str, &str, &str); 13] = [
+    ("vadd", "categories", NO_CATEGORIES),
+    ("vcard", "categories", NO_CATEGORIES),
+    ("vdim", "categories", NO_CATEGORIES),
+    ("vemb", "categories", NO_CATEGORIES),
+    ("vgetattr", "categories", NO_CATEGORIES),
+    ("vinfo", "categories", NO_CATEGORIES),
+    ("vismember", "categories", NO_CATEGORIES),
+    ("vlinks", "categories", NO_CATEGORIES),
+    ("vrandmember", "categories", NO_CATEGORIES),
+    ("vrem", "categories", NO_CATEGORIES),
+    ("vsetattr", "categories", NO_CATEGORIES),
+    ("vsim", "categories", NO_CATEGORIES),
+    ("wait", "blocking", "7.0 does not say so"),
+];
+
 /// Rows that none of the three servers knows, in groups that they do know.
 pub const ELSEWHERE: [(&str, &str); 9] = [
     ("acl|gentoken", "Upstash"),

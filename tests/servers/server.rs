@@ -121,6 +121,11 @@ impl Server {
         found.iter().map(pair).collect()
     }
 
+    /// A reply that is an array of texts.
+    pub fn texts<const N: usize>(&mut self, words: [&str; N]) -> Vec<String> {
+        items(&self.ask(words).unwrap()).iter().map(text).collect()
+    }
+
     /// Every command and subcommand, by its name in the table.
     pub fn told(&mut self) -> BTreeMap<String, Told> {
         let mut all = BTreeMap::new();

@@ -32,6 +32,7 @@ mod vectors;
 use std::sync::LazyLock;
 
 use super::Spec;
+use super::category::{self, Categories};
 
 /// Rows that a reader looks for together.
 #[derive(Clone, Copy, Debug)]
@@ -39,41 +40,53 @@ pub struct Group {
     pub title: &'static str,
     /// Which servers have these commands, a sentence; empty if it is what every Redis has.
     pub servers: &'static str,
+    /// Redis's ACL category of most of them.
+    category: Categories,
     pub rows: &'static [Spec],
 }
 
 static GROUPS: [Group; 22] = [
-    group("Strings", strings::ROWS),
-    group("Bitmaps", bitmaps::ROWS),
-    group("Hashes", hashes::ROWS),
-    group("Lists", lists::ROWS),
-    group("Sets", sets::ROWS),
-    group("Sorted sets", sorted_sets::ROWS),
-    group("Geospatial", geo::ROWS),
-    group("Streams", streams::ROWS),
-    group("HyperLogLog", hyperloglog::ROWS),
-    extension("Arrays", "Upstash, and Redis from 8.8", arrays::ROWS),
-    extension("JSON", "Upstash, and servers with the module RedisJSON or valkey-json", json::ROWS),
-    extension("Search", "SEARCH: Upstash. FT: servers with the module RediSearch or valkey-search", search::ROWS),
-    extension("Vectors", "VECTOR: Upstash. The others: Redis from 8.0", vectors::ROWS),
-    extension("Probabilistic", "Servers with the module RedisBloom or valkey-bloom", probabilistic::ROWS),
-    extension("Time series", "Servers with the module RedisTimeSeries", time_series::ROWS),
-    group("Keys", keyspace::ROWS),
-    group("Publish and subscribe", pubsub::ROWS),
-    group("Transactions", transactions::ROWS),
-    group("Scripts and functions", scripting::ROWS),
-    group("Connection", connection::ROWS),
-    group("Server", server::ROWS),
-    group("Cluster", cluster::ROWS),
+    group("Strings", Categories::STRING, strings::ROWS),
+    group("Bitmaps", Categories::BITMAP, bitmaps::ROWS),
+    group("Hashes", Categories::HASH, hashes::ROWS),
+    group("Lists", Categories::LIST, lists::ROWS),
+    group("Sets", Categories::SET, sets::ROWS),
+    group("Sorted sets", Categories::SORTED_SET, sorted_sets::ROWS),
+    group("Geospatial", Categories::GEO, geo::ROWS),
+    group("Streams", Categories::STREAM, streams::ROWS),
+    group("HyperLogLog", Categories::HYPERLOGLOG, hyperloglog::ROWS),
+    extension("Arrays", Categories::NONE, "Upstash, and Redis from 8.8", arrays::ROWS),
+    extension("JSON", Categories::JSON, "Upstash, and servers with the module RedisJSON or valkey-json", json::ROWS),
+    extension(
+        "Search",
+        Categories::SEARCH,
+        "SEARCH: Upstash. FT: servers with the module RediSearch or valkey-search",
+        search::ROWS,
+    ),
+    extension("Vectors", Categories::NONE, "VECTOR: Upstash. The others: Redis from 8.0", vectors::ROWS),
+    extension(
+        "Probabilistic",
+        Categories::NONE,
+        "Servers with the module RedisBloom or valkey-bloom",
+        probabilistic::ROWS,
+    ),
+    extension("Time series", Categories::TIME_SERIES, "Servers with the module RedisTimeSeries", time_series::ROWS),
+    group("Keys", Categories::KEYSPACE, keyspace::ROWS),
+    group("Publish and subscribe", Categories::NONE, pubsub::ROWS),
+    group("Transactions", Categories::TRANSACTION, transactions::ROWS),
+    group("Scripts and functions", Categories::SCRIPTING, scripting::ROWS),
+    group("Connection", Categories::CONNECTION, connection::ROWS),
+    group("Server", Categories::NONE, server::ROWS),
+    group("Cluster", Categories::NONE, cluster::ROWS),
 ];
 
-const fn group(title: &'static str, rows: &'static [Spec]) -> Group {
-    extension(title, "", rows)
+const fn group(title: &'static str, category: Categories, rows: &'static [Spec]) -> Group {
+    extension(title, category, "", rows)
 }
 
 /// A group that not every Redis has.
-const fn extension(title: &'static str, servers: &'static str, rows: &'static [Spec]) -> Group {
-    Group { title, servers, rows }
+const fn extension(title: &'static str, category: Categories, servers: &'static str, rows: &'static [Spec]) -> Group {
+    Group { title, servers, category, rows }
 }
 
 /// Every group, in the order of the docs.
@@ -123,8 +136,14 @@ struct Table {
 
 impl Table {
     fn new() -> Self {
-        let mut rows: Vec<Spec> = GROUPS.iter().flat_map(|group| group.rows).copied().collect();
+        let of_group = |group: &'static Group| {
+            group.rows.iter().map(|row| Spec { categories: category::of(group.category, row), ..*row })
+        };
+        let mut rows: Vec<Spec> = GROUPS.iter().flat_map(of_group).collect();
         rows.sort_unstable_by_key(|row| row.name);
+        for (number, row) in (0..).zip(&mut rows) {
+            row.number = number;
+        }
         let mut slots = Box::new([EMPTY; SLOTS]);
         for (number, row) in (0u16..).zip(&rows) {
             let mut slot = hash(row.name.as_bytes(), FIRST) % SLOTS;

@@ -26,6 +26,7 @@ pub(super) use crate::command::{
     Shape, Spec, Wanted, Word,
 };
 
+use crate::command::category::Categories;
 use crate::command::{Access, Combine, Document, Flags, Grammar, Keys, Lane, Reason, Values, Verdict, When, Words};
 
 pub(super) const R: u32 = Flags::READ;
@@ -227,7 +228,8 @@ pub(super) const fn row(
     keys: Keys,
     Treatment(verdict, values, reply, fields): Treatment,
 ) -> Spec {
-    Spec { name, arity, flags: Flags::new(flags), lane, keys, values, fields, reply, verdict }
+    let (number, categories) = (0, Categories::NONE);
+    Spec { name, number, arity, flags: Flags::new(flags), categories, lane, keys, values, fields, reply, verdict }
 }
 
 /// A command that only holds subcommands.
