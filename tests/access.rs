@@ -2,6 +2,7 @@
 
 mod support;
 
+use support::newer::{Newer, REDIS_8_2};
 use support::upstream::PASSWORD;
 use support::{Frame, MARKER, Raw, Sidecar, Upstream};
 
@@ -121,4 +122,155 @@ fn one_client_too_many_is_told_so() {
     let [first, _second] = clients;
     drop(first);
     support::wait_until("a place is free", || sidecar.connect().run("PING") == Frame::Simple("PONG".into()));
+}
+
+/// Commands by name and category, keys and channels: what Redis 8.2 says to a user of the same permissions, word for word.
+#[test]
+fn lists_refuse_in_redis_s_words() {
+    let Some(redis) = Newer::start(REDIS_8_2) else { return };
+    let permissions = "-@all +@read +set +sort +subscribe +psubscribe +publish +multi +exec +eval +evalsha +client|setname \
+                       +unsubscribe -@dangerous -strlen resetkeys ~app:* %R~shared:* resetchannels &news:*";
+    let set_user = format!("ACL SETUSER default {permissions}");
+    let sidecar = redis.sidecar(|settings| {
+        settings.rules.clear();
+        settings.trust_scripts = false;
+        settings.more = "[access]\nallow = [\"@read\", \"set\", \"sort\", \"subscribe\", \"psubscribe\", \"publish\", \"multi\", \"exec\", \
+                         \"eval\", \"evalsha\", \"client|setname\", \"unsubscribe\"]\n\
+                         deny = [\"@dangerous\", \"strlen\"]\nkeys = [\"app:*\"]\nread_keys = [\"shared:*\"]\nchannels = [\"news:*\"]\n"
+            .into();
+    });
+    let mut raw = redis.raw();
+    for line in ["SET app:1 one", "SET shared:1 two", "SET other:1 three"] {
+        assert_eq!(raw.run(line), Frame::ok());
+    }
+    let mut ours = sidecar.connect();
+    // Everything of the sidecar's own connection is permitted; the client that compares is confined after that one is up.
+    assert_eq!(ours.run("GET app:1"), Frame::bulk("one"));
+    let lines = [
+        "GET app:1",
+        "GET shared:1",
+        "GET other:1",
+        "SET app:1 v",
+        "SET shared:1 v",
+        "SET other:1 v",
+        "MGET app:1 other:1",
+        "MGET app:1 shared:1",
+        "DEL app:1",
+        "STRLEN app:1",
+        "EXISTS other:1",
+        "OBJECT ENCODING other:1",
+        "PING",
+        "ECHO x",
+        "CLIENT ID",
+        "CLIENT SETNAME x",
+        "CONFIG GET maxmemory",
+        "FLUSHALL",
+        "KEYS *",
+        "PUBLISH news:1 x",
+        "PUBLISH other x",
+        "SUBSCRIBE other",
+        "PSUBSCRIBE news:1*",
+        "PSUBSCRIBE *",
+        "WATCH app:1",
+        "UNWATCH",
+        "DISCARD",
+        "MULTI",
+        "GET app:1",
+        "GET other:1",
+        "EXEC",
+        "MULTI",
+        "SET app:1 w",
+        "INCR app:1",
+        "EXEC",
+        "GET app:1",
+        "INFO",
+    ];
+    let expected: Vec<(&str, Frame)> = {
+        let mut theirs = redis.raw();
+        assert_eq!(theirs.run("ACL SETUSER tmp on nopass ~* &* +@all"), Frame::ok());
+        assert_eq!(raw.run("AUTH tmp x"), Frame::ok());
+        assert_eq!(theirs.run(&set_user), Frame::ok());
+        let replies = lines.iter().map(|line| (*line, theirs.run(line))).collect();
+        assert_eq!(raw.run("ACL SETUSER default ~* &* +@all"), Frame::ok());
+        assert_eq!(raw.run("SET app:1 one"), Frame::ok());
+        replies
+    };
+    let mut refused = 0;
+    for (line, theirs) in expected {
+        let reply = ours.run(line);
+        assert_eq!(reply, theirs, "{line}");
+        refused += usize::from(reply.is_error("NOPERM"));
+    }
+    assert!(refused > 15, "only {refused} were refused");
+}
+
+/// What the server would do in a script it does for the sidecar's own user, so a script has to be known to keep within bounds.
+#[test]
+fn scripts_do_no_more_than_their_client_may() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.rules.clear();
+        settings.trust_scripts = false;
+        settings.more = "[access]\nallow = [\"@all\"]\ndeny = [\"@dangerous\", \"incr\"]\nkeys = [\"app:*\"]\nchannels = [\"news\"]\n\
+                         [scripts]\nfunctions = [\"listed\"]\n"
+            .into();
+    });
+    let mut client = sidecar.connect();
+    let mut run = |script: &str, keys: &[&str]| {
+        let count = keys.len().to_string();
+        let mut args: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
+        args.extend(keys.iter().map(|key| key.as_bytes()));
+        client.command(&args)
+    };
+    assert_eq!(run("return redis.call('SET', KEYS[1], 'v')", &["app:1"]), Frame::ok());
+    assert_eq!(run("return redis.call('PUBLISH', 'news', 'v')", &[]), Frame::Integer(0));
+    assert_eq!(run("return redis.call('DEL', KEYS[1])", &["app:1"]), Frame::Integer(1));
+    for (script, keys, text) in [
+        ("return redis.call('SET', KEYS[1], 'v')", &["other:1"][..], "NOPERM No permissions to access a key"),
+        (
+            "return redis.call('INCR', KEYS[1])",
+            &["app:1"],
+            "ERR ACL failure in script: User default has no permissions to run the 'incr' command",
+        ),
+        ("return redis.call('PUBLISH', 'other', 'v')", &[], "NOPERM No permissions to access a channel"),
+        (
+            "return redis.call('DEL', 'other:1')",
+            &[],
+            "NOPERM User default has no permissions to run the 'eval' command with this script",
+        ),
+        (
+            "return redis.call('GET', 'other:1')",
+            &[],
+            "NOPERM User default has no permissions to run the 'eval' command with this script",
+        ),
+        (
+            "return redis.call('FLUSHALL')",
+            &[],
+            "NOPERM User default has no permissions to run the 'eval' command with this script",
+        ),
+        ("return redis.call('PUBLISH', KEYS[1], 'v')", &["app:1"], "NOPERM User default"),
+    ] {
+        let reply = run(script, keys);
+        assert!(reply.is_error(text), "{script}: {reply:?}");
+    }
+    assert!(client.run("FCALL listed 0").is_error("NOPERM"), "it could be denied commands that it calls");
+    assert!(client.run("NOSUCHCOMMAND app:1").is_error("WAXSEAL UNKNOWN_COMMAND"));
+    assert!(client.run("SORT app:l BY other:*").is_error("NOPERM"), "@dangerous");
+
+    let keys_only = Sidecar::start_with(&upstream, |settings| {
+        settings.rules.clear();
+        settings.trust_scripts = false;
+        settings.more = "[access]\nkeys = [\"app:*\"]\n[scripts]\nfunctions = [\"listed\"]\n".into();
+    });
+    let mut client = keys_only.connect();
+    assert_eq!(client.run("RPUSH app:l 1 2"), Frame::Integer(2));
+    let by = client.run("SORT app:l BY other:*");
+    assert!(by.is_error("ERR BY option of SORT denied due to insufficient ACL permissions."), "{by:?}");
+    let get = client.run("SORT app:l GET other:* GET #");
+    assert!(get.is_error("ERR GET option of SORT denied due to insufficient ACL permissions."), "{get:?}");
+    assert_eq!(client.run("SORT app:l BY nosort GET #").items().len(), 2);
+    assert!(client.run("SORT app:l STORE other:l").is_error("NOPERM No permissions to access a key"));
+    assert!(client.run("FCALL listed 1 other:1").is_error("NOPERM No permissions to access a key"));
+    assert!(client.run("FCALL listed 1 app:1").is_error("ERR Function not found"));
+    assert!(client.run("FCALL other 1 app:1").is_error("NOPERM"));
 }

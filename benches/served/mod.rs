@@ -16,7 +16,7 @@ use waxseal::meter::Meters;
 use waxseal::policy::rules::RuleSet;
 use waxseal::policy::{Limits, Policy};
 use waxseal::resp::{MAX_BULK, ReplyScanner, RequestLimits, RequestScanner};
-use waxseal::server::{self, Address, Bounds, Shared};
+use waxseal::server::{self, Address, Bounds, Logins, Shared};
 use waxseal::upstream::{Budgets, Endpoint};
 
 use crate::support::policy;
@@ -124,7 +124,9 @@ fn shared(policy: Arc<Policy>, port: u16) -> Shared {
             reached: AtomicU64::new(0),
         }),
         secrets: Secrets { user: "default".into(), password: None, required: false },
+        logins: Logins::default(),
         registry: Registry::default(),
+        crowd: Arc::default(),
         bounds: Bounds {
             max_clients: 10,
             client_window: 1024,
@@ -133,6 +135,10 @@ fn shared(policy: Arc<Policy>, port: u16) -> Shared {
             buffers: 2 * MAX_BULK,
             max_bulk: MAX_BULK,
             drain: PATIENCE,
+            handshake: PATIENCE,
+            request: PATIENCE,
+            idle: None,
+            max_clients_per_address: None,
         },
         budgets: Budgets { transactions: 1, blocking: 1, subscriptions: 1, dedicated: 1 },
         limits: Arc::new(Limits::new([])),

@@ -9,7 +9,7 @@ use waxseal::command::{Args, Request};
 use waxseal::crypto::{Cipher, Keyring};
 use waxseal::policy::rules::{RuleSet, RuleSource};
 use waxseal::policy::script::Library;
-use waxseal::policy::{Access, Policy, Scratch, Scripts};
+use waxseal::policy::{Identities, IdentityId, Policy, Scratch, Scripts};
 use waxseal::resp::{MAX_BULK, Proto, ReplyScanner, RequestLimits, RequestScanner, encode};
 use waxseal::transform::{ReplyPlan, Transform, Wire};
 
@@ -46,7 +46,8 @@ impl Pipeline {
         self.requests.reset();
         self.requests.scan(bytes, &self.limits).unwrap().unwrap();
         let raw = self.requests.request(bytes);
-        let admitted = self.policy.admit(Request::parse(raw.bytes, raw.args), &mut self.scratch).unwrap();
+        let admitted =
+            self.policy.admit(IdentityId::default(), Request::parse(raw.bytes, raw.args), &mut self.scratch).unwrap();
         let plan = self.transform.seal(&admitted, &mut self.wire).unwrap();
         write(self.wire.bytes());
         self.wire.advance(self.wire.len());
@@ -79,7 +80,7 @@ impl Pipeline {
 pub fn policy(rules: RuleSet) -> Arc<Policy> {
     Arc::new(Policy {
         rules,
-        access: Access::default(),
+        identities: Identities::default(),
         scripts: Scripts::Refuse,
         functions: HashSet::new(),
         library: Library::default(),

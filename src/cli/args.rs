@@ -24,6 +24,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Make a keyring file
     Keygen(KeygenArgs),
+    /// Read a password from standard input and print its hash, for [[identity]] password_hashes
+    HashPassword,
     /// Check the configuration and show what is protected and what is not
     Check(CheckArgs),
     /// Say what becomes of one command: what the database gets, and what it costs

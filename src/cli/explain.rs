@@ -15,7 +15,7 @@ use super::{ExplainArgs, complain, exit, load, run, tell};
 use crate::command::{Lane, Request, Spec, on_rule};
 use crate::config::Config;
 use crate::crypto::{Cipher, Keyring, looks_sealed};
-use crate::policy::{Admitted, Policy, Refusal, Scratch};
+use crate::policy::{Admitted, IdentityId, Policy, Refusal, Scratch};
 use crate::resp::{RequestLimits, RequestScanner, encode};
 use crate::transform::{Transform, Wire};
 
@@ -44,8 +44,9 @@ fn explain(config: &Config, words: &[Vec<u8>]) -> (String, bool) {
     let mut out = String::new();
     let policy = Arc::new(run::policy(config));
     let mut scratch = Scratch::default();
-    let outcome =
-        policy.admit(request, &mut scratch).and_then(|admitted| tell_of(&policy, config, &admitted, &mut out));
+    let outcome = policy
+        .admit(IdentityId::default(), request, &mut scratch)
+        .and_then(|admitted| tell_of(&policy, config, &admitted, &mut out));
     if let Err(refusal) = &outcome {
         line!(out, "refused", "{refusal}");
     }

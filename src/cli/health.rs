@@ -25,7 +25,7 @@ pub(super) fn execute(args: HealthArgs) -> ExitCode {
     let address = match given {
         Some(address) => address,
         None => match load(args.common) {
-            Ok(config) => match config.listen.redis.into_iter().next() {
+            Ok(config) => match easiest(config.listen.redis) {
                 Some(address) => address,
                 None => {
                     complain(&"the sidecar listens nowhere; set redis in [listen]");
@@ -46,6 +46,13 @@ pub(super) fn execute(args: HealthArgs) -> ExitCode {
         },
         Err(error) => unhealthy(&explain(&address, limit, &error)),
     }
+}
+
+/// One that speaks without TLS, if there is one.
+fn easiest(addresses: Vec<ListenAddress>) -> Option<ListenAddress> {
+    let is_plain = |address: &ListenAddress| !matches!(address, ListenAddress::Tls(_));
+    let at = addresses.iter().position(is_plain).unwrap_or(0);
+    addresses.into_iter().nth(at)
 }
 
 fn unhealthy(text: &str) -> ExitCode {
@@ -75,6 +82,10 @@ fn ask(address: &ListenAddress, limit: Duration) -> io::Result<Vec<u8>> {
                 stream.set_read_timeout(Some(left))?;
                 stream.read(buffer)
             })
+        }
+        // Without a client's certificate there is no more to be learnt than that it is accepted.
+        ListenAddress::Tls(address) => {
+            TcpStream::connect_timeout(&reachable(*address), limit).map(|_| b"+PONG".to_vec())
         }
         ListenAddress::Unix(path) => {
             let mut stream = UnixStream::connect(path)?;

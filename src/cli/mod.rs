@@ -3,12 +3,14 @@
 //! Job: read the arguments, hand them to the subcommand, turn its outcome into an exit code.
 //! Must never: take a password or token as an argument, or print one.
 
+mod access;
 mod args;
 mod audit;
 mod check;
 mod demo;
 mod doctor;
 mod explain;
+mod hash_password;
 mod health;
 mod inspect;
 mod keygen;
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::execute(args),
         Command::Demo(args) => demo::execute(args),
         Command::Keygen(args) => keygen::execute(&args),
+        Command::HashPassword => hash_password::execute(),
         Command::Check(args) => check::execute(args),
         Command::Explain(args) => explain::execute(args),
         Command::Inspect(args) => inspect::execute(&args),

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use super::access;
 use super::args::RunArgs;
 use super::{complain, exit, load, rule_set};
 use crate::client::{Registry, Secrets};
@@ -19,8 +20,8 @@ use crate::meter::{Meter, Meters};
 use crate::observe::Listener;
 use crate::observe::audit::{AuditLog, Files, KeyNames, Names, Recorder};
 use crate::policy::script::Library;
-use crate::policy::{Access, Limits, Policy, Scripts};
-use crate::server::{self, Address, Bounds, Shared, Stopped};
+use crate::policy::{Limits, Policy, Scripts};
+use crate::server::{self, Address, Bounds, Logins, Shared, Stopped};
 use crate::trail::{self, Interest, Teller, What, Who};
 use crate::upstream::{Budgets, Endpoint, Login, TlsFault, client_config};
 
@@ -85,7 +86,14 @@ fn listener(config: &Config) -> Result<Option<(Teller, JoinHandle<()>)>, String>
         keep: audit.keep,
     };
     let log = AuditLog::open(files, &audit.key).map_err(|fault| fault.to_string())?;
-    let names = Names { rules: config.encrypt.iter().map(|rule| rule.id.clone()).collect(), ..Names::default() };
+    // 0 is whoever has not said who it is.
+    let identities =
+        ["default"].into_iter().map(String::from).chain(config.identities.iter().map(|one| one.name.clone()));
+    let names = Names {
+        identities: identities.collect(),
+        rules: config.encrypt.iter().map(|rule| rule.id.clone()).collect(),
+        ..Names::default()
+    };
     let keys = match audit.keys {
         AuditKeys::None => KeyNames::None,
         AuditKeys::Hashed => KeyNames::Hashed,
@@ -103,6 +111,10 @@ async fn serve(config: &Config, shared: Arc<Shared>) -> ExitCode {
     for address in &config.listen.redis {
         let address = match address {
             ListenAddress::Tcp(socket) => Address::Tcp(*socket),
+            ListenAddress::Tls(socket) => match &config.listen.tls {
+                Some(tls) => Address::Tls(*socket, tls.config.clone()),
+                None => continue,
+            },
             ListenAddress::Unix(path) => Address::Unix(path.clone(), config.listen.unix_mode),
         };
         match server::bind(address).await {
@@ -193,7 +205,9 @@ fn shared(config: &Config, teller: Option<Teller>) -> Result<Shared, TlsFault> {
             password: upstream.password.as_ref().map(|p| Zeroizing::new(p.expose().to_owned())),
             required: config.listen.auth == Auth::Required,
         },
+        logins: Logins::new(access::passwords(config)),
         registry: Registry::default(),
+        crowd: Arc::default(),
         bounds: Bounds {
             max_clients: limits.max_clients,
             client_window: limits.client_window,
@@ -202,6 +216,10 @@ fn shared(config: &Config, teller: Option<Teller>) -> Result<Shared, TlsFault> {
             buffers: limits.buffers,
             max_bulk: limits.max_bulk,
             drain: config.server.drain_timeout,
+            handshake: config.listen.handshake_timeout,
+            request: config.listen.request_timeout,
+            idle: Some(config.listen.idle_timeout).filter(|time| !time.is_zero()),
+            max_clients_per_address: config.listen.max_clients_per_address,
         },
         budgets: Budgets {
             transactions: limits.transactions,
@@ -228,7 +246,7 @@ fn meters(config: &Config) -> Meters {
 pub(crate) fn policy(config: &Config) -> Policy {
     Policy {
         rules: rule_set(&config.encrypt),
-        access: Access { read_only: config.access.read_only, monitor: config.access.monitor },
+        identities: access::identities(config),
         scripts: match config.scripts.undeclared_keys {
             UndeclaredKeys::Refuse => Scripts::Refuse,
             UndeclaredKeys::Trust => Scripts::Trust,

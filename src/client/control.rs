@@ -94,7 +94,7 @@ pub(super) fn kill(args: Args<'_>, session: &mut Session, about: &About<'_>, out
             _ => encode::simple(out, "OK"),
         };
     }
-    match Filter::to_kill(args, session.id) {
+    match Filter::to_kill(args, session.id, about.identities) {
         Ok(filter) => {
             let (killed, self_too) = about.registry.kill(&filter, session.id);
             session.ended |= self_too;

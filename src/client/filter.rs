@@ -4,11 +4,10 @@
 
 use super::info::ClientInfo;
 use crate::command::Args;
+use crate::policy::Identities;
 
 const SYNTAX: &str = "ERR syntax error";
 const UNKNOWN_TYPE: &str = "ERR Unknown client type";
-/// Everybody is this user; there are no local identities.
-const ONLY_USER: &[u8] = b"default";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Type {
@@ -26,6 +25,7 @@ pub struct Filter<'a> {
     kind: Option<Type>,
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
+    user: Option<&'a [u8]>,
     /// Seconds.
     min_age: u64,
 }
@@ -36,6 +36,7 @@ impl<'a> Filter<'a> {
             && self.not != Some(info.id)
             && self.address.is_none_or(|a| a == info.address.as_bytes())
             && self.local_address.is_none_or(|a| a == info.local_address.as_bytes())
+            && self.user.is_none_or(|user| info.is_user(user))
             && info.age() >= self.min_age
             && match self.kind {
                 None => true,
@@ -56,7 +57,7 @@ impl<'a> Filter<'a> {
     }
 
     /// `CLIENT KILL option value ...`; the asker is spared unless SKIPME NO is among them.
-    pub fn to_kill(args: Args<'a>, asker: u64) -> Result<Self, &'static str> {
+    pub fn to_kill(args: Args<'a>, asker: u64, identities: &Identities) -> Result<Self, &'static str> {
         let mut filter = Self { not: Some(asker), ..Self::default() };
         let mut at = 2;
         while at < args.len() {
@@ -71,9 +72,10 @@ impl<'a> Filter<'a> {
             } else if args.is(at, "LADDR") {
                 filter.local_address = Some(value);
             } else if args.is(at, "USER") {
-                if value != ONLY_USER {
+                if value != b"default" && identities.named(value).is_none() {
                     return Err("ERR No such user");
                 }
+                filter.user = Some(value);
             } else if args.is(at, "MAXAGE") {
                 let age = integer(value).ok_or("ERR maxage is not an integer or out of range")?;
                 filter.min_age =

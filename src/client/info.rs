@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -73,6 +73,7 @@ struct Shown {
     lib_name: Bytes,
     lib_version: Bytes,
     command: &'static str,
+    user: Option<Arc<str>>,
     db: u32,
     resp3: bool,
     subscriptions: [usize; 3],
@@ -133,6 +134,9 @@ impl ClientInfo {
         set(&mut shown.lib_name, &session.lib_name);
         set(&mut shown.lib_version, &session.lib_version);
         shown.command = command;
+        if !shown.user.as_ref().is_some_and(|user| Arc::ptr_eq(user, &session.user)) {
+            shown.user = Some(session.user.clone());
+        }
         shown.db = session.db;
         shown.resp3 = session.proto == Proto::Resp3;
         shown.subscriptions = session.subscriptions.counts();
@@ -234,6 +238,15 @@ impl ClientInfo {
         }
     }
 
+    /// How long nothing was done by it or for it, in whole seconds.
+    pub fn idle(&self) -> Duration {
+        Duration::from_secs(self.age().saturating_sub(self.last_active.load(Ordering::Relaxed)))
+    }
+
+    pub(super) fn is_user(&self, name: &[u8]) -> bool {
+        lock(&self.shown).user.as_deref().is_some_and(|user| user.as_bytes() == name)
+    }
+
     pub(super) fn age(&self) -> u64 {
         self.connected.elapsed().as_secs()
     }
@@ -252,12 +265,12 @@ impl ClientInfo {
             line,
             "id={} addr={} laddr={} fd=0 name={} age={age} idle={} flags={} db={} sub={} psub={} ssub={} multi={} \
              qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} \
-             user=default redir={} resp={} lib-name={} lib-ver={}",
+             user={} redir={} resp={} lib-name={} lib-ver={}",
             self.id,
             self.address,
             self.local_address,
             String::from_utf8_lossy(&shown.name),
-            age.saturating_sub(self.last_active.load(Ordering::Relaxed)),
+            self.idle().as_secs(),
             self.flags(&shown),
             shown.db,
             shown.subscriptions[0],
@@ -265,6 +278,7 @@ impl ClientInfo {
             shown.subscriptions[2],
             shown.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
             if shown.command.is_empty() { "NULL" } else { shown.command },
+            shown.user.as_deref().unwrap_or("default"),
             shown.tracking.as_ref().map_or(-1, |on| on.redirect.map_or(0, |to| i64::try_from(to.client).unwrap_or(0))),
             if shown.resp3 { 3 } else { 2 },
             String::from_utf8_lossy(&shown.lib_name),

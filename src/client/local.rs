@@ -10,20 +10,21 @@ use super::info::ClientInfo;
 use super::registry::Registry;
 use super::session::{Replies, Session};
 use crate::command::{Args, Spec};
-use crate::policy::Refusal;
+use crate::policy::{Identities, IdentityId, Refusal, Who};
 use crate::resp::{Proto, encode};
 
 /// Reported until a connection has told what the server is.
 const UNKNOWN_SERVER: (&str, &str) = ("redis", "7.0.0");
 const CLUSTER_DISABLED: &str = "ERR This instance has cluster support disabled";
-const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+pub const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+const DEFAULT_USER: &[u8] = b"default";
 const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
 const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
 const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 const SYNTAX: &str = "ERR syntax error";
 
-/// What a client may log in with: the upstream's own credentials, which applications keep in
-/// their REDIS_URL. They are compared here and never forwarded.
+/// What a client may log in with where there are no identities: the upstream's own credentials, which applications
+/// keep in their REDIS_URL. They are compared here and never forwarded.
 pub struct Secrets {
     pub user: String,
     pub password: Option<Zeroizing<String>>,
@@ -31,11 +32,40 @@ pub struct Secrets {
     pub required: bool,
 }
 
+/// What AUTH, or HELLO with it, has sent.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// `None`: a password alone.
+    pub user: Option<&'a [u8]>,
+    pub password: &'a [u8],
+}
+
+/// What became of a login: who it is, or what the client is told.
+pub type Verdict = Result<Who, &'static str>;
+
+impl Secrets {
+    pub fn check(&self, offered: &Credentials<'_>, identities: &Identities) -> Verdict {
+        let user = offered.user.unwrap_or(DEFAULT_USER);
+        let right = match &self.password {
+            None if offered.user.is_none() => return Err(NO_PASSWORD),
+            // As a server whose default user has no password: any will do.
+            None => user == DEFAULT_USER,
+            Some(right) => {
+                let known_user = user == DEFAULT_USER || user == self.user.as_bytes();
+                known_user & bool::from(right.as_bytes().ct_eq(offered.password))
+            }
+        };
+        if right { Ok(identities.who(IdentityId::default())) } else { Err(WRONG_PASSWORD) }
+    }
+}
+
 /// What the answers are about.
 pub struct About<'a> {
     /// Name and version.
     pub server: Option<(&'a str, &'a str)>,
-    pub secrets: &'a Secrets,
+    pub identities: &'a Identities,
+    /// Of the login that this command is; without one it fails.
+    pub verdict: Option<Verdict>,
     pub registry: &'a Registry,
     pub info: &'a ClientInfo,
 }
@@ -64,7 +94,7 @@ pub fn answer(spec: &Spec, args: Args<'_>, session: &mut Session, about: &About<
             encode::simple(out, "OK");
         }
         "reset" => {
-            session.reset(!about.secrets.required);
+            session.reset();
             encode::simple(out, "RESET");
         }
         "auth" => match auth(args, session, about) {
@@ -75,6 +105,7 @@ pub fn answer(spec: &Spec, args: Args<'_>, session: &mut Session, about: &About<
             Ok(()) => greeting(session, about, out),
             Err(text) => encode::error(out, text),
         },
+        "acl|whoami" => encode::bulk(out, session.user.as_bytes()),
         "role" => {
             encode::array_header(out, 3);
             encode::bulk(out, b"master");
@@ -111,69 +142,86 @@ fn ping(args: Args<'_>, session: &Session, out: &mut BytesMut) {
 }
 
 fn auth(args: Args<'_>, session: &mut Session, about: &About<'_>) -> Result<(), &'static str> {
-    match (args.get(1), args.get(2), args.len()) {
-        (Some(_), None, 2) if about.secrets.password.is_none() => Err(NO_PASSWORD),
-        (Some(password), None, 2) => log_in(b"default", password, session, about),
-        (Some(user), Some(password), 3) => log_in(user, password, session, about),
-        _ => Err(SYNTAX),
+    if credentials_of_auth(args).is_none() {
+        return Err(SYNTAX);
+    }
+    log_in(session, about)
+}
+
+fn log_in(session: &mut Session, about: &About<'_>) -> Result<(), &'static str> {
+    let who = about.verdict.as_ref().unwrap_or(&Err(WRONG_PASSWORD)).clone()?;
+    session.log_in(who);
+    Ok(())
+}
+
+/// The login that a command is, if it is one.
+pub fn credentials<'a>(spec: &Spec, args: Args<'a>) -> Option<Credentials<'a>> {
+    match spec.name {
+        "auth" => credentials_of_auth(args),
+        "hello" => Hello::parse(args).ok()?.login,
+        _ => None,
     }
 }
 
-fn log_in(user: &[u8], password: &[u8], session: &mut Session, about: &About<'_>) -> Result<(), &'static str> {
-    let secrets = about.secrets;
-    let Some(right) = &secrets.password else {
-        // As a server whose default user has no password: any will do.
-        session.authenticated |= user == b"default";
-        return if user == b"default" { Ok(()) } else { Err(WRONG_PASSWORD) };
-    };
-    let known_user = user == b"default" || user == secrets.user.as_bytes();
-    let same = bool::from(right.as_bytes().ct_eq(password));
-    if known_user & same {
-        session.authenticated = true;
-        Ok(())
-    } else {
-        Err(WRONG_PASSWORD)
+fn credentials_of_auth(args: Args<'_>) -> Option<Credentials<'_>> {
+    match args.len() {
+        2 => Some(Credentials { user: None, password: args.get(1)? }),
+        3 => Some(Credentials { user: args.get(1), password: args.get(2)? }),
+        _ => None,
     }
 }
 
-/// HELLO [version [AUTH user password] [SETNAME name]]: all of it or nothing.
+/// HELLO [version [AUTH user password] [SETNAME name]].
+struct Hello<'a> {
+    proto: Option<Proto>,
+    login: Option<Credentials<'a>>,
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Hello<'a> {
+    fn parse(args: Args<'a>) -> Result<Self, &'static str> {
+        let proto = match args.get(1) {
+            None => None,
+            Some(b"2") => Some(Proto::Resp2),
+            Some(b"3") => Some(Proto::Resp3),
+            Some(other) if std::str::from_utf8(other).is_ok_and(|v| v.parse::<i64>().is_ok()) => {
+                return Err("NOPROTO unsupported protocol version");
+            }
+            Some(_) => return Err("ERR Protocol version is not an integer or out of range"),
+        };
+        let mut hello = Self { proto, login: None, name: None };
+        let mut at = 2;
+        while at < args.len() {
+            if args.is(at, "AUTH") && at + 2 < args.len() {
+                hello.login = args.get(at + 2).map(|password| Credentials { user: args.get(at + 1), password });
+                at += 3;
+            } else if args.is(at, "SETNAME") && at + 1 < args.len() {
+                hello.name = args.get(at + 1);
+                at += 2;
+            } else {
+                return Err("ERR Syntax error in HELLO option");
+            }
+        }
+        if hello.name.is_some_and(|n| !is_printable(n)) {
+            return Err(BAD_NAME);
+        }
+        Ok(hello)
+    }
+}
+
+/// All of it or nothing.
 fn hello(args: Args<'_>, session: &mut Session, about: &About<'_>) -> Result<(), &'static str> {
-    let proto = match args.get(1) {
-        None => session.proto,
-        Some(b"2") => Proto::Resp2,
-        Some(b"3") => Proto::Resp3,
-        Some(other) if std::str::from_utf8(other).is_ok_and(|v| v.parse::<i64>().is_ok()) => {
-            return Err("NOPROTO unsupported protocol version");
-        }
-        Some(_) => return Err("ERR Protocol version is not an integer or out of range"),
-    };
-    let mut login = None;
-    let mut name = None;
-    let mut at = 2;
-    while at < args.len() {
-        if args.is(at, "AUTH") && at + 2 < args.len() {
-            login = args.get(at + 1).zip(args.get(at + 2));
-            at += 3;
-        } else if args.is(at, "SETNAME") && at + 1 < args.len() {
-            name = args.get(at + 1);
-            at += 2;
-        } else {
-            return Err("ERR Syntax error in HELLO option");
-        }
-    }
-    if name.is_some_and(|n| !is_printable(n)) {
-        return Err(BAD_NAME);
-    }
-    if let Some((user, password)) = login {
-        log_in(user, password, session, about)?;
+    let hello = Hello::parse(args)?;
+    if hello.login.is_some() {
+        log_in(session, about)?;
     }
     if !session.authenticated {
         return Err(HELLO_NOAUTH);
     }
-    if let Some(name) = name {
+    if let Some(name) = hello.name {
         session.name = Bytes::copy_from_slice(name);
     }
-    session.proto = proto;
+    session.proto = hello.proto.unwrap_or(session.proto);
     Ok(())
 }
 

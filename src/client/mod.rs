@@ -17,7 +17,7 @@ mod transaction;
 
 pub use control::unblock;
 pub use info::{BlockedOn, ClientInfo, Orders, Unblock};
-pub use local::{About, Answer, Secrets, answer, wrong_arity};
+pub use local::{About, Answer, Credentials, Secrets, Verdict, WRONG_PASSWORD, answer, credentials, wrong_arity};
 pub use queue::{OutOfOrder, ReplyQueue};
 pub use registry::Registry;
 pub use session::{MAX_SUBSCRIPTIONS, Replies, Session, Subscriptions};

@@ -1,13 +1,14 @@
 //! What a client has told us about itself and what it is in the middle of.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::tracking::Tracking;
 use super::transaction::Block;
-use crate::policy::IdentityId;
 use crate::policy::glob::Glob;
+use crate::policy::{IdentityId, Who};
 use crate::resp::Proto;
 use crate::transform::{Confirmation, Message};
 
@@ -31,6 +32,10 @@ pub struct Session {
     pub db: u32,
     pub authenticated: bool,
     pub identity: IdentityId,
+    /// Its name.
+    pub user: Arc<str>,
+    /// Whom the connection itself speaks for, before a login and after RESET.
+    unnamed: Option<Who>,
     pub name: Bytes,
     pub lib_name: Bytes,
     pub lib_version: Bytes,
@@ -57,13 +62,18 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(id: u64, authenticated: bool) -> Self {
+    /// `unnamed` is whom the connection itself speaks for; `None`: the client has to log in.
+    pub fn new(id: u64, unnamed: Option<Who>) -> Self {
+        let nobody = || Who { id: IdentityId::default(), name: Arc::from("default") };
+        let Who { id: identity, name: user } = unnamed.clone().unwrap_or_else(nobody);
         Self {
             id,
             proto: Proto::Resp2,
             db: 0,
-            authenticated,
-            identity: IdentityId::default(),
+            authenticated: unnamed.is_some(),
+            identity,
+            user,
+            unnamed,
             name: Bytes::new(),
             lib_name: Bytes::new(),
             lib_version: Bytes::new(),
@@ -83,9 +93,14 @@ impl Session {
     }
 
     /// RESET: everything but the identity of the connection. The library's name stays, as in Redis.
-    pub fn reset(&mut self, authenticated: bool) {
+    pub fn reset(&mut self) {
         let (lib_name, lib_version) = (std::mem::take(&mut self.lib_name), std::mem::take(&mut self.lib_version));
-        *self = Self { lib_name, lib_version, ..Self::new(self.id, authenticated) };
+        *self = Self { lib_name, lib_version, ..Self::new(self.id, self.unnamed.take()) };
+    }
+
+    /// AUTH has said who it is.
+    pub fn log_in(&mut self, who: Who) {
+        (self.authenticated, self.identity, self.user) = (true, who.id, who.name);
     }
 
     /// Must further commands go to the lane that the client is on?

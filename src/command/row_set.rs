@@ -75,6 +75,22 @@ impl RowSet {
         self.0[usize::from(spec.number) / 64] & 1 << (spec.number % 64) != 0
     }
 
+    /// The rows that are in both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.0.iter_mut().zip(other.0).for_each(|(ours, theirs)| *ours &= theirs);
+        both
+    }
+
+    /// The rows of this set that are not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.0.iter_mut().zip(other.0).for_each(|(ours, theirs)| *ours &= !theirs);
+        rest
+    }
+
     /// Whether every row of `other` is in this set.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {

@@ -8,6 +8,16 @@ pub const LISTEN: &str = "127.0.0.1:6380";
 pub const UNIX_MODE: u32 = 0o600;
 /// What Linux has room for in `sockaddr_un`, less the closing zero.
 pub const MAX_UNIX_PATH: usize = 107;
+/// TLS and login of a client: a few round trips, and a second of Argon2 on a busy machine; one that says nothing does
+/// not keep its place.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From a request's first byte to its last: the largest value comes within it at 9 MB/s, and a client that drips does
+/// not hold a connection and its buffer for good.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Who wants longer wants none.
+pub const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(86_400);
+/// An identity is a kind of client, not a person.
+pub const MAX_IDENTITIES: usize = 1000;
 /// Listeners beyond this are a mistake in a template.
 pub const MAX_LISTENERS: usize = 64;
 /// Redis's port, and that of every current Upstash database.

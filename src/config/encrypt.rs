@@ -219,7 +219,7 @@ fn is_id(id: &str) -> bool {
 
 /// To Redis every text is a pattern; what cannot have been meant is refused, because a rule that
 /// matches nothing leaves the keys in clear.
-fn check_pattern(sources: &mut Sources<'_>, place: &str, pattern: &str) {
+pub(super) fn check_pattern(sources: &mut Sources<'_>, place: &str, pattern: &str) {
     let wrong = match pattern_fault(pattern.as_bytes()) {
         _ if pattern.is_empty() => Some(("is empty", "remove it, or name keys")),
         _ if pattern.len() > MAX_PATTERN => Some(("is longer than 1024 bytes", "shorten it with a star")),

@@ -8,14 +8,17 @@
 //! Must never: let an unknown setting pass, fall back where a setting is wrong, open a socket, or show
 //! what a setting holds in a fault.
 
+mod access;
 mod audit;
 mod defaults;
 mod encrypt;
 mod env;
 mod fault;
 mod files;
+mod identity;
 mod keyring;
 mod listen;
+mod listen_tls;
 mod rates;
 mod secret;
 mod sections;
@@ -35,9 +38,9 @@ pub use env::{Env, ProcessEnv};
 pub use fault::{Fault, Faults};
 pub use secret::Secret;
 pub use types::{
-    Access, Audit, AuditKeys, Auth, Config, Deterministic, EncryptRule, KeyringOrigin, Lanes, Limits, Listen,
-    ListenAddress, LoadedKeyring, Log, LogFormat, LogLevel, RuleScripts, Scope, Scripts, Server, Tls, UndeclaredKeys,
-    Upstream, Warning,
+    Access, Audit, AuditKeys, Auth, Config, Deterministic, EncryptRule, Identity, KeyLists, KeyringOrigin, Lanes,
+    Limits, Listen, ListenAddress, ListenTls, LoadedKeyring, Log, LogFormat, LogLevel, Plaintext, RuleScripts, Scope,
+    Scripts, Server, Tls, UndeclaredKeys, Upstream, Warning,
 };
 pub use units::{show_duration, show_size};
 
@@ -81,11 +84,12 @@ impl Config {
         sources.variable(CONFIG_VARIABLE);
         flags(&mut sources, overrides);
 
-        let listen = listen::read(&mut sources);
+        let identities = identity::read(&mut sources);
+        let listen = listen::read(&mut sources, path.as_deref(), &identities);
         let upstream = upstream::read(&mut sources, path.as_deref());
         let keyring = keyring::read(&mut sources, path.as_deref());
         let encrypt = encrypt::read(&mut sources, &overrides.encrypt);
-        let access = sections::access(&mut sources);
+        let access = access::read(&mut sources);
         let scripts = sections::scripts(&mut sources);
         let limits = sections::limits(&mut sources);
         let server = sections::server(&mut sources);
@@ -100,7 +104,10 @@ impl Config {
                  (or --keyring), or put its content into WAXSEAL_KEYRING",
             );
         }
-        if listen.auth == Auth::Required && upstream.as_ref().is_some_and(|one| one.password.is_none()) {
+        if listen.auth == Auth::Required
+            && identities.is_empty()
+            && upstream.as_ref().is_some_and(|one| one.password.is_none())
+        {
             sources.fault(
                 "[listen] auth",
                 "is \"required\", but there is no password that clients could send",
@@ -115,6 +122,7 @@ impl Config {
             keyring,
             encrypt,
             access,
+            identities,
             scripts,
             limits,
             server,

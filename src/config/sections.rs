@@ -1,4 +1,4 @@
-//! The sections that are a few independent settings each: access, scripts, limits, server, log.
+//! The sections that are a few independent settings each: scripts, limits, server, log.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,15 +9,10 @@ use super::defaults::{
 };
 use super::rates;
 use super::source::Sources;
-use super::types::{Access, Limits, Log, LogFormat, LogLevel, Scripts, Server, UndeclaredKeys};
+use super::types::{Limits, Log, LogFormat, LogLevel, Scripts, Server, UndeclaredKeys};
 
 const KB: u64 = 1 << 10;
 const GB: u64 = 1 << 30;
-
-pub(super) fn access(sources: &mut Sources<'_>) -> Access {
-    let mut set = |name| sources.flag_setting("access", name).is_some_and(|set| set.value);
-    Access { read_only: set("read_only"), monitor: set("monitor") }
-}
 
 pub(super) fn scripts(sources: &mut Sources<'_>) -> Scripts {
     let choices = [("refuse", UndeclaredKeys::Refuse), ("trust", UndeclaredKeys::Trust)];

@@ -105,9 +105,9 @@ fn every_fault_is_named_at_once() {
     );
     let expected = r#"the configuration has 20 faults
   [listen] redis[0]: is not a loopback address: whoever reaches it would read every value decrypted
-    -> listen on 127.0.0.1, or set auth = "required" in [listen] so that clients must send the upstream's password
+    -> listen on 127.0.0.1; or have clients log in, by auth = "required" in [listen] or an [[identity]] each; or have them show certificates, by tls: and client_ca_file in [listen.tls]
   [listen] redis[1]: is not an address to listen on
-    -> write IP:PORT, [IPv6]:PORT, localhost:PORT or unix:/path (at most 107 bytes)
+    -> write IP:PORT, [IPv6]:PORT, localhost:PORT, tls: in front of one of these, or unix:/path (at most 107 bytes)
   [upstream] ca_file: there is no such file
     -> check the path
   [upstream] lanes: is not understood
@@ -137,7 +137,7 @@ fn every_fault_is_named_at_once() {
   WAXSEAL_LOG_LEVEL: is not understood
     -> set it to "error", "warn", "info", "debug" or "trace"
   [colour]: is not a section
-    -> remove it; there are access, audit, encrypt, keyring, limits, listen, log, scripts, server, upstream
+    -> remove it; there are access, audit, encrypt, identity, keyring, limits, listen, log, scripts, server, upstream
   [limits] max_clents: is not a setting
     -> did you mean max_clients?
   [upstream] password: is not a setting
@@ -170,11 +170,13 @@ fn broken_toml_is_placed_by_line_and_never_quoted() {
 fn no_fault_ever_shows_what_a_setting_holds() {
     const RATE: &[&str] = &["algorithm", "limit", "window", "burst", "unit", "classes", "over", "max_delay"];
     let settings: &[(&str, &[&str])] = &[
-        ("listen", &["redis", "auth", "unix_mode"]),
+        ("listen", &["redis", "auth", "unix_mode", "handshake_timeout", "request_timeout", "idle_timeout"]),
+        ("listen", &["max_clients_per_address"]),
+        ("listen.tls", &["cert_file", "key_file", "client_ca_file"]),
         ("upstream", &["url", "ca_file", "server_name", "lanes", "token_kind", "connect_timeout"]),
         ("upstream", &["insecure"]),
         ("keyring", &["file", "env"]),
-        ("access", &["read_only", "monitor"]),
+        ("access", &["read_only", "monitor", "allow", "deny"]),
         ("scripts", &["undeclared_keys", "functions"]),
         ("limits", &["max_clients", "client_window", "client_output", "output_stall", "buffers"]),
         ("limits", &["max_bulk", "transactions", "blocking", "subscriptions", "dedicated"]),
@@ -561,4 +563,133 @@ fn faults_of_limits_are_placed() {
     );
     let many = "[[limits.rate]]\nper = 'process'\nlimit = 1\n".repeat(65);
     assert!(rates(&many).unwrap_err().contains("[[limits.rate]]: there are 65 rate limits\n    -> use at most 64;"));
+}
+
+#[test]
+fn access_lists_take_redis_s_words() {
+    let text = "upstream.url = 'rediss://h'\n[access]\nallow = ['@read', 'SET', 'client|setname']\ndeny = ['@dangerous']\n\
+                keys = ['a:*']\nread_keys = ['b:*']\nchannels = []\n";
+    let access = load(text, &[]).unwrap().access;
+    let commands = access.commands.unwrap();
+    for (name, may) in [("get", true), ("set", true), ("keys", false), ("client|setname", true), ("client|id", false)] {
+        assert_eq!(commands.contains(crate::command::find(name).unwrap()), may, "{name}");
+    }
+    assert_eq!(access.keys, Some(KeyLists { all: vec!["a:*".into()], read: vec!["b:*".into()] }));
+    assert_eq!(access.channels, Some(Vec::new()));
+
+    let denied = from_env(&[("WAXSEAL_UPSTREAM_URL", "rediss://h"), ("WAXSEAL_ACCESS_DENY", "@admin, flushall")])
+        .unwrap()
+        .access;
+    let commands = denied.commands.unwrap();
+    assert!(!commands.contains(crate::command::find("flushall").unwrap()));
+    assert!(commands.contains(crate::command::find("get").unwrap()));
+    assert_eq!((denied.keys, denied.channels), (None, None));
+}
+
+#[test]
+fn access_lists_name_what_is_there() {
+    let text = faults(
+        "upstream.url = 'rediss://h'\n[access]\nallow = ['@reads', 'gett', 'no such thing']\nkeys = ['a[']\n",
+        &[],
+    );
+    assert_eq!(
+        text,
+        "the configuration has 4 faults\n  \
+         [access] keys[0]: has a [ that is never closed\n    -> close it with ], or write \\[ for the character itself\n  \
+         [access] allow[0]: is neither a command nor a category of commands\n    -> did you mean @read?\n  \
+         [access] allow[1]: is neither a command nor a category of commands\n    -> did you mean get?\n  \
+         [access] allow[2]: is neither a command nor a category of commands\n    -> write a command as \"get\" or \"client|setname\", \
+         a category as \"@read\"; docs/commands.md lists the commands"
+    );
+}
+
+const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+#[test]
+fn identities_are_read_with_all_they_may_do() {
+    let text = format!(
+        "upstream.url = 'rediss://h'\n[[identity]]\nname = 'app'\npassword_hashes = ['{HASH}']\nuids = [1000]\n\
+         allow = ['@read']\nkeys = ['a:*']\nplaintext = 'ciphertext'\n\
+         [[identity]]\nname = 'guest'\ndefault = true\nread_only = true\n"
+    );
+    let config = load(&text, &[]).unwrap();
+    let [app, guest] = &config.identities[..] else { panic!("two") };
+    assert_eq!((app.name.as_str(), app.uids[0], app.plaintext), ("app", 1000, Plaintext::Ciphertext));
+    assert!(app.access.commands.is_some() && app.access.keys.is_some() && !app.default);
+    assert!(guest.default && guest.access.read_only && guest.plaintext == Plaintext::Allow);
+}
+
+#[test]
+fn what_is_wrong_with_an_identity_is_said() {
+    let strong = HASH.replace("m=19456", "m=4194304");
+    let text = faults(
+        &format!(
+            "upstream.url = 'rediss://h'\n[[identity]]\nname = 'a b'\nuids = [1]\n\
+             [[identity]]\nname = 'two'\npassword_hashes = ['hunter2', '$argon2id$x', '{strong}']\npasswords = ['hunter2']\n\
+             [[identity]]\nname = 'two'\n[[identity]]\nname = 'four'\nuids = [1, -1]\ndefault = true\nallow = ['@x']\n\
+             [[identity]]\nname = 'five'\ncertificates = ['a']\ndefault = true\nplaintext = 'no'\n"
+        ),
+        &[],
+    );
+    for expected in [
+        "[[identity]] #1 name: is not a name",
+        "[[identity]] #2 (name 'two') password_hashes[0]: is not an Argon2 hash; passwords are not kept here\n    -> put what `waxseal hash-password` prints there",
+        "[[identity]] #2 (name 'two') password_hashes[1]: is a damaged hash",
+        "[[identity]] #2 (name 'two') password_hashes[2]: takes more than 1 GiB or 16 passes",
+        "[[identity]] #2 (name 'two') passwords: is not a setting\n    -> passwords are not kept here",
+        "[[identity]] #3 (name 'two'): is nobody",
+        "[[identity]] #3 (name 'two') name: is the name of an earlier identity",
+        "[[identity]] #4 (name 'four') uids: is not a list of user ids",
+        "[[identity]] #4 (name 'four') allow[0]: is neither a command nor a category",
+        "[[identity]] #5 (name 'five') default: is set for an earlier identity",
+        "[[identity]] #5 (name 'five') plaintext: is not understood",
+        "[[identity]] certificates: is set, but no client is asked for a certificate",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn an_address_that_others_reach_needs_a_lock() {
+    let directory = directory();
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(directory.path().join("cert.pem"), key.cert.pem()).unwrap();
+    fs::write(directory.path().join("key.pem"), key.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(directory.path().join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    let of = |listen: &str, more: &str| {
+        let text = format!("upstream.url = 'rediss://h'\n[listen]\n{listen}\n{more}");
+        load_in(directory.path(), &text, &[("WAXSEAL_UPSTREAM_PASSWORD", "pw")])
+    };
+    let tls = "tls = { cert_file = 'cert.pem', key_file = 'key.pem' }";
+    let mutual = "tls = { cert_file = 'cert.pem', key_file = 'key.pem', client_ca_file = 'ca.pem' }";
+    let named = "[[identity]]\nname = 'a'\nuids = [1]\n";
+    let unnamed = "[[identity]]\nname = 'a'\ndefault = true\n";
+    let open = "redis = ['0.0.0.0:1']";
+    let open_tls = "redis = ['tls:0.0.0.0:1']";
+    for (listen, more) in [
+        (format!("{open}\nauth = 'required'"), ""),
+        (open.to_owned(), named),
+        (format!("{open_tls}\n{mutual}"), ""),
+        (format!("{open_tls}\n{tls}"), named),
+        (format!("redis = ['tls:127.0.0.1:1']\n{tls}"), ""),
+    ] {
+        let config = of(&listen, more).unwrap_or_else(|faults| panic!("{listen}\n{faults}"));
+        assert_eq!(config.listen.redis[0].to_string().starts_with("tls:"), listen.contains("tls:"));
+    }
+    for (listen, more, fault) in [
+        (open.to_owned(), "", "is not a loopback address"),
+        (open.to_owned(), unnamed, "is not a loopback address"),
+        (format!("{open_tls}\n{tls}"), "", "is not a loopback address"),
+        ("redis = ['tls:127.0.0.1:1']".to_owned(), "", "has no certificate to show"),
+        (format!("{open}\nauth = 'required'"), unnamed, "an identity is there for clients that have not logged in"),
+        ("tls = { cert_file = 'cert.pem' }".to_owned(), "", "lacks cert_file or key_file"),
+        ("tls = { cert_file = 'cert.pem', key_file = 'cert.pem' }".to_owned(), "", "holds no private key"),
+        ("tls = { cert_file = 'key.pem', key_file = 'key.pem' }".to_owned(), "", "holds no certificate"),
+        ("tls = { cert_file = 'ca.pem', key_file = 'key.pem' }".to_owned(), "", "is not that of the certificate"),
+        ("idle_timeout = '25h'".to_owned(), "", "[listen] idle_timeout: is not understood"),
+    ] {
+        let text = of(&listen, more).expect_err(&listen).to_string();
+        assert!(text.contains(fault), "{listen}:\n{text}");
+    }
 }

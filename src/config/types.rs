@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::secret::Secret;
-use crate::command::SealedPaths;
+use crate::command::{RowSet, SealedPaths};
 use crate::crypto::{AuditKey, Keyring};
 use crate::policy::RateLimit;
 
@@ -27,6 +27,7 @@ pub struct Config {
     /// In order of precedence: those of the file, then of the environment, then of the command line.
     pub encrypt: Vec<EncryptRule>,
     pub access: Access,
+    pub identities: Vec<Identity>,
     pub scripts: Scripts,
     pub limits: Limits,
     pub server: Server,
@@ -45,11 +46,29 @@ pub struct Listen {
     pub auth: Auth,
     /// Permission bits of unix sockets.
     pub unix_mode: u32,
+    /// For the addresses that begin with `tls:`.
+    pub tls: Option<ListenTls>,
+    /// A client that does nothing for so long is cut; zero: never.
+    pub idle_timeout: Duration,
+    /// For TLS and, where one is required, the login.
+    pub handshake_timeout: Duration,
+    /// From the first byte of a request to its last.
+    pub request_timeout: Duration,
+    pub max_clients_per_address: Option<usize>,
+}
+
+/// `[listen.tls]`, read and checked.
+#[derive(Debug, Clone)]
+pub struct ListenTls {
+    pub config: Arc<rustls::ServerConfig>,
+    /// Clients have to show one.
+    pub client_certificates: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     Tcp(SocketAddr),
+    Tls(SocketAddr),
     Unix(PathBuf),
 }
 
@@ -148,12 +167,51 @@ pub enum Scope {
     Rule,
 }
 
-/// `[access]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// `[access]`, which holds for everybody, and the same of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     pub read_only: bool,
     /// Whether MONITOR may be used.
     pub monitor: bool,
+    /// What may be run; `None`: everything.
+    pub commands: Option<RowSet>,
+    /// Patterns of keys that may be touched; `None`: all.
+    pub keys: Option<KeyLists>,
+    /// Patterns of channels that may be subscribed to and published to; `None`: all.
+    pub channels: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyLists {
+    /// To be read and written.
+    pub all: Vec<String>,
+    /// To be read only.
+    pub read: Vec<String>,
+}
+
+/// `[[identity]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub name: String,
+    /// PHC strings of Argon2id.
+    pub password_hashes: Vec<String>,
+    /// Names in the certificates of its clients.
+    pub certificates: Vec<String>,
+    /// Of its processes, over unix sockets.
+    pub uids: Vec<u32>,
+    /// A client that has not said who it is is taken for it.
+    pub default: bool,
+    pub access: Access,
+    pub plaintext: Plaintext,
+}
+
+/// Whether an identity sees what is encrypted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Plaintext {
+    #[default]
+    Allow,
+    Ciphertext,
+    Refuse,
 }
 
 /// `[scripts]`
@@ -260,6 +318,7 @@ impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListenAddress::Tcp(address) => write!(f, "{address}"),
+            ListenAddress::Tls(address) => write!(f, "tls:{address}"),
             ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

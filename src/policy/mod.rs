@@ -7,32 +7,40 @@
 //! Must never: put an argument, a key or a value into an error.
 
 mod access;
+mod admitted;
+mod blind;
+mod confine;
 pub mod glob;
+mod guess;
 mod identity;
 mod limit;
+mod names;
+mod origin;
+mod password;
 mod queues;
 mod refusal;
 pub mod rules;
 pub mod script;
 mod scripts;
 
-pub use access::{Access, Scripts};
-pub use identity::IdentityId;
-pub use limit::{
-    Address, Algorithm, Allowances, Classes, Limits, Nanos, Over, Per, RateLimit, RateLimited, Tally, Unit,
-};
+pub use access::{Access, Grants, Plaintext, Scripts};
+pub use admitted::{Admitted, KeyHit, Scratch};
+pub use guess::Guesses;
+pub use identity::{Identities, Identity, IdentityId, Who};
+pub use limit::{Algorithm, Allowances, Classes, Limits, Nanos, Over, Per, RateLimit, RateLimited, Tally, Unit};
+pub use names::{ChannelNames, KeyNames};
+pub use origin::Origin;
+pub use password::{Passwords, hash_password};
 pub use refusal::{JsonFault, NotCarried, Refusal};
 pub use scripts::FIRST_KEY;
 
 use std::collections::HashSet;
 
 use crate::command::{
-    Access as KeyAccess, ChannelPositions, Destination, Flags, KeyPositions, Method, Reason, Request, Spec, Verdict,
-    When, check_arity,
+    Access as KeyAccess, Destination, Flags, Method, Reason, Request, Spec, Verdict, When, check_arity,
 };
 use rules::{Rule, RuleSet, Scope};
 use script::Library;
-use script::pack::Script;
 use scripts::Grant;
 
 /// Pub/sub channels on which the server itself reports key events: `__keyspace@0__:key` and
@@ -43,7 +51,7 @@ const KEY_EVENTS: [&[u8]; 2] = [b"__keyspace@", b"__keyevent@"];
 #[derive(Debug)]
 pub struct Policy {
     pub rules: RuleSet,
-    pub access: Access,
+    pub identities: Identities,
     pub scripts: Scripts,
     /// In lower case, the functions of which the operator says that they touch declared keys only.
     pub functions: HashSet<Vec<u8>>,
@@ -51,68 +59,16 @@ pub struct Policy {
     pub library: Library,
 }
 
-/// One key (or channel) of a request and the rule that covers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyHit {
-    /// Index of the argument, the command name being 0.
-    pub position: usize,
-    /// Index into [`RuleSet::rules`].
-    pub rule: Option<usize>,
-}
-
-/// Buffers that one connection reuses from request to request.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    positions: KeyPositions,
-    channels: ChannelPositions,
-    hits: Vec<KeyHit>,
-}
-
-/// A request that access control let through, with the rule of each of its keys.
-#[derive(Debug)]
-pub struct Admitted<'a> {
-    request: Request<'a>,
-    hits: &'a [KeyHit],
-    protected: bool,
-    grant: Grant,
-    method: Option<Method>,
-}
-
-impl<'a> Admitted<'a> {
-    pub fn request(&self) -> &Request<'a> {
-        &self.request
-    }
-
-    /// Every key or channel of the request, in the order of its arguments.
-    pub fn hits(&self) -> &'a [KeyHit] {
-        self.hits
-    }
-
-    /// Does a rule cover at least one of them, or may it cover what its patterns come to name, so that there is
-    /// something to seal or to open?
-    pub fn is_protected(&self) -> bool {
-        self.protected
-    }
-
-    /// How it is to be carried out here, if the server cannot do it.
-    pub fn method(&self) -> Option<Method> {
-        self.method
-    }
-
-    /// The row of a listed script, and the key and rule under whose scope its values are.
-    pub fn listed_script(&self) -> Option<(&'static Script, KeyHit)> {
-        match self.grant {
-            Grant::Plain => None,
-            Grant::Listed { script, rule, key } => Some((script, KeyHit { position: key, rule: Some(rule) })),
-        }
-    }
-}
-
 impl Policy {
     /// Decides on one request. The rate limit is not part of it: a limiter belongs to a client and
     /// is asked first.
-    pub fn admit<'a>(&self, request: Request<'a>, scratch: &'a mut Scratch) -> Result<Admitted<'a>, Refusal> {
-        self.decide(request, scratch).map_err(|refusal| {
+    pub fn admit<'a>(
+        &self,
+        who: IdentityId,
+        request: Request<'a>,
+        scratch: &'a mut Scratch,
+    ) -> Result<Admitted<'a>, Refusal> {
+        self.decide(who, request, scratch).map_err(|refusal| {
             // Of a request that the server would not carry out either, its own words say more.
             match request.spec() {
                 Some(spec) if !check_arity(spec, request.args().len()) => Refusal::wrong_arity(spec.name),
@@ -122,15 +78,32 @@ impl Policy {
         })
     }
 
-    fn decide<'a>(&self, request: Request<'a>, scratch: &'a mut Scratch) -> Result<Admitted<'a>, Refusal> {
+    /// May this identity run a command that is answered here? It is about no key, and nothing is sent.
+    pub fn permit(&self, who: IdentityId, spec: &'static Spec) -> Result<(), Refusal> {
+        self.identities.access(who).check_listed(spec)
+    }
+
+    fn decide<'a>(
+        &self,
+        who: IdentityId,
+        request: Request<'a>,
+        scratch: &'a mut Scratch,
+    ) -> Result<Admitted<'a>, Refusal> {
         scratch.hits.clear();
+        let access = self.identities.access(who);
+        let plain = Admitted::plain(request);
         let Some(spec) = request.spec() else {
-            return self.admit_unknown(request);
+            return self.admit_unknown(access, request);
         };
-        self.access.check(spec)?;
-        if self.rules.is_empty() {
-            return Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain, method: None });
+        access.check(spec)?;
+        if access.is_confined() {
+            self.check_confined(access, spec, &request, scratch)?;
         }
+        if self.rules.is_empty() {
+            return Ok(plain);
+        }
+        let sees = access.plaintext() == Plaintext::Allow;
+        let blind = (!sees).then(|| access.user().clone());
 
         let unclear = Refusal::Unclear { command: spec.name };
         if spec.keys(request.args(), &mut scratch.positions).is_err()
@@ -169,13 +142,12 @@ impl Policy {
             // Redis lets no script call one of these, so this leaves all others out.
             let grant = self.admit_script(spec, &request, &scratch.hits)?;
             if spec.flags.has(Flags::SCRIPT) {
-                return Ok(Admitted {
-                    request,
-                    hits: &scratch.hits,
-                    protected: grant != Grant::Plain,
-                    grant,
-                    method: None,
-                });
+                let is_protected = grant != Grant::Plain;
+                if !sees && (is_protected || protected.is_some()) {
+                    return Err(access.no_plaintext(spec, protected));
+                }
+                let hits = &scratch.hits;
+                return Ok(Admitted { protected: is_protected, hits, grant, ..plain });
             }
         }
         let refused = |rule: &Rule, reason| Refusal::Command { command: spec.name, rule: rule.id.clone(), reason };
@@ -219,7 +191,8 @@ impl Policy {
             _ => {}
         }
         let protected = protected.is_some() || may_be;
-        Ok(Admitted { request, hits: &scratch.hits, protected, grant: Grant::Plain, method })
+        let as_stored = protected && !sees && self.check_blind(access, spec, &scratch.hits, method)?;
+        Ok(Admitted { hits: &scratch.hits, protected, method, blind, as_stored, ..plain })
     }
 
     fn rules_of<'h>(&self, hits: &'h [KeyHit]) -> impl Iterator<Item = &Rule> + use<'_, 'h> {
@@ -254,8 +227,8 @@ impl Policy {
     }
 
     /// A command without a row: nobody knows which argument is a key, so each could be one.
-    fn admit_unknown<'a>(&self, request: Request<'a>) -> Result<Admitted<'a>, Refusal> {
-        self.access.check_unknown()?;
+    fn admit_unknown<'a>(&self, access: &Access, request: Request<'a>) -> Result<Admitted<'a>, Refusal> {
+        access.check_unknown()?;
         // Redis looks a name up by its hash and then compares it up to a NUL byte, so that a name with
         // one can be any command, also one that is refused by its name.
         let named = if request.container().is_some() { 2 } else { 1 };
@@ -270,7 +243,7 @@ impl Policy {
         if !self.rules.is_empty() && request.args().iter().skip(1).any(covered) {
             return Err(Refusal::UnknownCommand);
         }
-        Ok(Admitted { request, hits: &[], protected: false, grant: Grant::Plain, method: None })
+        Ok(Admitted::plain(request))
     }
 }
 

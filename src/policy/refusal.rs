@@ -63,6 +63,30 @@ pub enum Refusal {
         reason: &'static str,
     },
     MonitorNotGranted,
+    /// Redis's words, as the next two.
+    NoCommand {
+        user: Arc<str>,
+        command: &'static str,
+    },
+    NoKey,
+    NoChannel,
+    /// What it would show or use is not for this identity.
+    NoPlaintext {
+        user: Arc<str>,
+        command: &'static str,
+        rule: Option<Arc<str>>,
+    },
+    /// A command that a script calls.
+    NoCommandInScript {
+        user: Arc<str>,
+        command: &'static str,
+    },
+    /// A script or function of which it is not known that it does no more than this identity may.
+    ScriptBeyond {
+        user: Arc<str>,
+        command: &'static str,
+        unproven: Option<Unproven>,
+    },
     ReadOnly {
         command: &'static str,
     },
@@ -182,6 +206,29 @@ impl fmt::Display for Refusal {
                 upper(command)
             ),
             Self::RateLimited(limited) => write!(f, "WAXSEAL RATE_LIMITED {limited}"),
+            Self::NoCommand { user, command } => {
+                write!(f, "NOPERM User {user} has no permissions to run the '{command}' command")
+            }
+            Self::NoKey => f.write_str("NOPERM No permissions to access a key"),
+            Self::NoChannel => f.write_str("NOPERM No permissions to access a channel"),
+            Self::NoPlaintext { user, command, rule } => {
+                write!(f, "NOPERM User {user} has no permissions to run the '{command}' command on a key ")?;
+                match rule {
+                    Some(rule) => write!(f, "encrypted by rule '{rule}'")?,
+                    None => f.write_str("that may be encrypted")?,
+                }
+                f.write_str(", as it would show or use plaintext")
+            }
+            Self::NoCommandInScript { user, command } => {
+                write!(f, "ERR ACL failure in script: User {user} has no permissions to run the '{command}' command")
+            }
+            Self::ScriptBeyond { user, command, unproven } => {
+                write!(f, "NOPERM User {user} has no permissions to run the '{command}' command with this script, ")?;
+                match unproven {
+                    Some(unproven) => write!(f, "which could do more than the user may ({unproven})"),
+                    None => f.write_str("which could do more than the user may"),
+                }
+            }
             Self::Redis(text) => f.write_str(text),
             Self::ComparesValue { command } => write!(
                 f,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::glob::Glob;
 use crate::command::SealedPaths;
-use index::PatternIndex;
+pub(super) use index::PatternIndex;
 
 /// What a derived key is bound to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -196,7 +196,7 @@ impl Default for RuleSet {
 impl Rule {
     /// Whether an `except` pattern takes `key` out of this rule.
     pub fn excepts(&self, key: &[u8]) -> bool {
-        self.except.first(key, |_| true).is_some()
+        self.except.matches(key)
     }
 
     /// What the derived keys of `key`'s values are bound to: values can move between keys of which
@@ -240,7 +240,7 @@ impl Fields {
     }
 
     pub fn seals(&self, field: &[u8]) -> bool {
-        self.index.first(field, |_| true).is_some()
+        self.index.matches(field)
     }
 }
 

@@ -132,9 +132,14 @@ impl Policy {
         }
     }
 
+    /// Do rules or permissions depend on what scripts do?
+    fn reads_scripts(&self) -> bool {
+        !self.rules.is_empty() || self.identities.confine()
+    }
+
     /// Would EVALSHA be answered NOSCRIPT for one of these names, whatever the server holds?
     pub fn has_unseen_script<'a>(&self, mut names: impl Iterator<Item = &'a [u8]>) -> bool {
-        !self.rules.is_empty() && names.any(|name| self.library.find(name).is_none())
+        self.reads_scripts() && names.any(|name| self.library.find(name).is_none())
     }
 
     fn refused(&self, spec: &'static Spec, rule: usize, reason: Reason) -> Refusal {

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::sink::{End, Question, Sink};
 use super::worker::Shared;
+use crate::policy::Plaintext;
 use crate::resp::encode;
 use crate::trail::What;
 use crate::transform::{Message, ReplyPlan, aborted, stored_values};
@@ -79,7 +80,14 @@ impl Downstream for Sink {
         inner.start_clock();
         match Message::parse(frame) {
             Some(message) if inner.session.subscriptions.want(&message) => {
-                inner.queue.push(|out| self.worker.transform.borrow_mut().open_message(&message, proto, out));
+                let policy = self.worker.policy();
+                match policy.identities.access(inner.session.identity).plaintext() {
+                    Plaintext::Allow => {
+                        inner.queue.push(|out| self.worker.transform.borrow_mut().open_message(&message, proto, out));
+                    }
+                    Plaintext::Refuse if policy.message_rule(message.channel).is_some() => {}
+                    Plaintext::Ciphertext | Plaintext::Refuse => inner.queue.push(|out| out.extend_from_slice(frame)),
+                }
             }
             None if inner.session.monitoring && frame.first() == Some(&b'+') => {
                 inner.queue.push(|out| out.extend_from_slice(frame));

@@ -43,7 +43,7 @@ impl Desk {
             }
         }
         let worker = self.worker.clone();
-        let admitted = match worker.policy().admit(*request, scratch) {
+        let admitted = match worker.policy().admit(self.who(), *request, scratch) {
             Err(Refusal::Redis(text)) => return self.enqueue_error(&text),
             other => other?,
         };

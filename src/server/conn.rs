@@ -12,6 +12,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 use super::desk::{Desk, Flow};
 use super::sink::End;
@@ -35,6 +36,7 @@ const ROUNDS: usize = 16;
 pub(super) enum ClientIo {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl ClientIo {
@@ -42,6 +44,7 @@ impl ClientIo {
         match self {
             Self::Tcp(s) => Pin::new(s).poll_read(cx, buf),
             Self::Unix(s) => Pin::new(s).poll_read(cx, buf),
+            Self::Tls(s) => Pin::new(s).poll_read(cx, buf),
         }
     }
 
@@ -49,6 +52,7 @@ impl ClientIo {
         match self {
             Self::Tcp(s) => pin!(s.read_buf(buf)).poll(cx),
             Self::Unix(s) => pin!(s.read_buf(buf)).poll(cx),
+            Self::Tls(s) => pin!(s.read_buf(buf)).poll(cx),
         }
     }
 
@@ -56,6 +60,25 @@ impl ClientIo {
         match self {
             Self::Tcp(s) => Pin::new(s).poll_write(cx, bytes),
             Self::Unix(s) => Pin::new(s).poll_write(cx, bytes),
+            Self::Tls(s) => Pin::new(s).poll_write(cx, bytes),
+        }
+    }
+
+    /// Tells a client of TLS that the end is no accident, if that can be sent at once.
+    async fn close(&mut self) {
+        let Self::Tls(stream) = self else { return };
+        std::future::poll_fn(|cx| {
+            let _ = Pin::new(&mut *stream).poll_shutdown(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Sends what TLS has taken and the socket has not. `Pending`: it comes back when the socket takes more.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(s) => Pin::new(s).poll_flush(cx),
         }
     }
 }
@@ -69,17 +92,28 @@ pub(super) struct Conn {
     /// The client has closed its side; replies that are due are still given.
     eof: bool,
     stalled: bool,
+    /// TLS has bytes that the socket did not take.
+    unflushed: bool,
 }
 
 impl Conn {
     pub fn new(io: ClientIo, desk: Desk) -> Self {
-        Self { io, desk, scanner: RequestScanner::new(), input: BytesMut::new(), eof: false, stalled: false }
+        Self {
+            io,
+            desk,
+            scanner: RequestScanner::new(),
+            input: BytesMut::new(),
+            eof: false,
+            stalled: false,
+            unflushed: false,
+        }
     }
 
     /// Runs the connection to its end.
     pub async fn run(mut self) -> End {
         let end = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.desk.sink.end(end);
+        self.io.close().await;
         let unanswered = {
             let inner = self.desk.sink.inner();
             inner.queue.waiting() > 0 || inner.session.holds_lane()
@@ -146,6 +180,12 @@ impl Conn {
                 Poll::Pending => break,
             }
         }
+        if progress || self.unflushed {
+            self.unflushed = match self.io.poll_flush(cx) {
+                Poll::Ready(done) => done.map(|()| false)?,
+                Poll::Pending => true,
+            };
+        }
         if progress || inner.queue.out().is_empty() {
             inner.drained = Instant::now();
         }
@@ -160,7 +200,7 @@ impl Conn {
 
     fn is_over(&mut self) -> Option<End> {
         let mut inner = self.desk.sink.inner();
-        let flushed = inner.queue.out().is_empty();
+        let flushed = inner.queue.out().is_empty() && !self.unflushed;
         let settled = flushed && inner.queue.unsettled() == 0;
         if inner.session.ended && settled {
             inner.end_with(End::Said);
@@ -203,6 +243,7 @@ impl Conn {
     /// Takes as many whole requests as may go on; says how many bytes they were.
     fn consume(&mut self, data: &[u8]) -> usize {
         let mut used = 0;
+        let mut partial = false;
         self.stalled = false;
         while used < data.len() {
             if self.is_held() || self.desk.is_held_up() {
@@ -212,7 +253,10 @@ impl Conn {
             let rest = &data[used..];
             let limits = self.limits();
             match self.scanner.scan(rest, &limits) {
-                Ok(None) => break,
+                Ok(None) => {
+                    partial = true;
+                    break;
+                }
                 Ok(Some(len)) => {
                     if self.desk.dispatch(&self.scanner.request(rest)) == Flow::Stall {
                         self.stalled = true;
@@ -227,6 +271,7 @@ impl Conn {
                 }
             }
         }
+        self.desk.sink.inner().patience.note(partial, used > 0);
         if used > 0 {
             self.desk.finish_batch();
         }

@@ -10,9 +10,10 @@ use super::charge::Charge;
 use super::course::Course;
 use super::sink::Sink;
 use super::worker::Worker;
+use crate::client::Verdict;
 use crate::command::CommandClass;
 use crate::meter::{Kind, Refused, Way};
-use crate::policy::{Address, Admitted, Allowances, Refusal, Scratch};
+use crate::policy::{Admitted, Allowances, IdentityId, Origin, Refusal, Scratch};
 use crate::resp::encode;
 use crate::trail::{What, Who};
 use crate::upstream::Downstream;
@@ -65,11 +66,16 @@ pub(super) struct Desk {
     pub kind: Option<Kind>,
     /// The name of the last request's row, for CLIENT LIST.
     pub last_command: &'static str,
+    /// Where the client connects from.
+    pub origin: Origin,
+    /// Of the login that the request at hand is.
+    pub verdict: Option<Verdict>,
+    pub wrong_logins: u32,
 }
 
 impl Desk {
-    pub fn new(sink: Rc<Sink>, worker: Rc<Worker>, address: Address) -> Self {
-        let allowances = Allowances::new(&worker.shared.limits, address);
+    pub fn new(sink: Rc<Sink>, worker: Rc<Worker>, origin: Origin) -> Self {
+        let allowances = Allowances::new(&worker.shared.limits, origin);
         let owner: Rc<dyn Downstream> = sink.clone();
         Self {
             sink,
@@ -86,7 +92,15 @@ impl Desk {
             own_places: 0,
             kind: None,
             last_command: "",
+            origin,
+            verdict: None,
+            wrong_logins: 0,
         }
+    }
+
+    /// Whom the client is taken for.
+    pub(super) fn who(&self) -> IdentityId {
+        self.sink.inner().session.identity
     }
 
     /// An error in the request's place. Inside MULTI it also stops EXEC, as in Redis.

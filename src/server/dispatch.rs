@@ -56,6 +56,10 @@ impl Desk {
         self.wait_for_pause(request)?;
         self.charge(request)?;
         let Some(spec) = request.spec() else { return self.unknown(request) };
+        if matches!(spec.lane, Lane::Local | Lane::Transaction | Lane::Subscribe) {
+            // Some of these are answered here and are not admitted to anything.
+            self.worker.policy().permit(self.who(), spec)?;
+        }
         match spec.lane {
             Lane::Local => self.local(spec, request),
             Lane::Transaction => self.transaction(spec, request),
@@ -136,7 +140,7 @@ impl Desk {
             if self.in_multi() {
                 return self.forward_to_block(request, need, &mut scratch);
             }
-            let admitted = worker.policy().admit(*request, &mut scratch)?;
+            let admitted = worker.policy().admit(self.who(), *request, &mut scratch)?;
             let compares = admitted.listed_script().filter(|(script, _)| script.compares());
             if let Some(answer) = Transform::told(&admitted) {
                 self.say(|out| out.extend_from_slice(&answer));

@@ -5,13 +5,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
+use tokio_rustls::rustls::ServerConfig;
 
 /// Where to listen.
 #[derive(Debug, Clone)]
 pub enum Address {
     Tcp(SocketAddr),
+    Tls(SocketAddr, Arc<ServerConfig>),
     /// A socket file with these permissions.
     Unix(PathBuf, u32),
 }
@@ -20,6 +23,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
+            Self::Tls(address, _) => write!(f, "tls:{address}"),
             Self::Unix(path, _) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -43,6 +47,7 @@ impl std::error::Error for ListenFault {}
 /// An open listener.
 pub enum Bound {
     Tcp(TcpListener),
+    Tls(TcpListener, Arc<ServerConfig>),
     Unix(UnixListener, PathBuf),
 }
 
@@ -52,6 +57,10 @@ impl fmt::Display for Bound {
             Self::Tcp(l) => match l.local_addr() {
                 Ok(address) => write!(f, "{address}"),
                 Err(_) => f.write_str("tcp"),
+            },
+            Self::Tls(l, _) => match l.local_addr() {
+                Ok(address) => write!(f, "tls:{address}"),
+                Err(_) => f.write_str("tls"),
             },
             Self::Unix(_, path) => write!(f, "unix:{}", path.display()),
         }
@@ -71,6 +80,7 @@ impl Drop for Bound {
 pub async fn bind(address: Address) -> Result<Bound, ListenFault> {
     let bound = match &address {
         Address::Tcp(socket) => TcpListener::bind(socket).await.map(Bound::Tcp),
+        Address::Tls(socket, config) => TcpListener::bind(socket).await.map(|l| Bound::Tls(l, config.clone())),
         Address::Unix(path, mode) => bind_unix(path, *mode),
     };
     bound.map_err(|error| ListenFault { address, error })

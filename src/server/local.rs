@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::attach::Need;
 use super::desk::{Desk, Hold};
 use super::worker::Worker;
-use crate::client::{self, About, Answer, ClientInfo, Session, wrong_arity};
+use crate::client::{self, About, Answer, ClientInfo, Session, Verdict, wrong_arity};
 use crate::command::{Request, Spec, check_arity};
 use crate::policy::Refusal;
 use crate::resp::encode;
@@ -43,6 +43,9 @@ impl Desk {
                 }
             }
             "select" => return self.select(request, holds),
+            // Who is logged in there is the sidecar itself; without identities that is whom all clients are.
+            "acl|whoami" if !self.worker.policy().identities.are_named() => return self.forward(request, Need::Shared),
+            "auth" if !in_multi || self.worker.policy().identities.are_named() => self.check_login(spec, request)?,
             "hello" | "client|reply" if in_multi => {
                 return Err(Refusal::Mode { command: spec.name, why: "is not possible inside MULTI" }.into());
             }
@@ -50,6 +53,7 @@ impl Desk {
                 if waiting {
                     return Err(Hold::Stall);
                 }
+                self.check_login(spec, request)?;
                 if holds {
                     return self.hello_on_lane(spec, request);
                 }
@@ -65,7 +69,7 @@ impl Desk {
                     return Err(Refusal::Mode { command: spec.name, why: "is not possible inside MULTI" }.into());
                 }
                 // Administrative: for its access check only. There is no key in it, and nothing is sent.
-                self.worker.policy().admit(*request, &mut self.scratch)?;
+                self.worker.policy().admit(self.who(), *request, &mut self.scratch)?;
                 self.sink.tell(What::Administrative { command: spec.name });
                 if name == "client|unblock" {
                     return self.unblock(request);
@@ -82,16 +86,17 @@ impl Desk {
     }
 
     fn answer(&mut self, spec: &'static Spec, request: &Request<'_>) {
+        let verdict = self.verdict.take();
         let mut guard = self.sink.inner();
         let inner = &mut *guard;
         // CLIENT REPLY decides about later commands and answers for itself; RESET ends its effect.
         let muted = !matches!(spec.name, "client|reply" | "reset") && inner.session.is_muted();
         let (session, worker, info) = (&mut inner.session, &self.worker, &self.sink.info);
         if muted {
-            respond(worker, info, spec, request, session, &mut BytesMut::new());
+            respond(worker, info, spec, request, verdict, session, &mut BytesMut::new());
         } else {
             inner.queue.local(self.kind, |out| {
-                respond(worker, info, spec, request, session, out);
+                respond(worker, info, spec, request, verdict, session, out);
             });
         }
     }
@@ -105,7 +110,8 @@ impl Desk {
     /// The bytes of a local answer, for EXEC to give in the command's place.
     pub(super) fn answer_bytes(&mut self, spec: &'static Spec, request: &Request<'_>) -> BytesMut {
         let mut out = BytesMut::new();
-        respond(&self.worker, &self.sink.info, spec, request, &mut self.sink.inner().session, &mut out);
+        let verdict = self.verdict.take().or_else(|| self.verdict_at_once(spec, request));
+        respond(&self.worker, &self.sink.info, spec, request, verdict, &mut self.sink.inner().session, &mut out);
         out
     }
 
@@ -198,6 +204,7 @@ fn respond(
     info: &ClientInfo,
     spec: &'static Spec,
     request: &Request<'_>,
+    verdict: Option<Verdict>,
     session: &mut Session,
     out: &mut BytesMut,
 ) -> Answer {
@@ -208,7 +215,8 @@ fn respond(
     }
     let product = worker.pool.product();
     let server = product.as_ref().map(|product| (product.name.as_str(), product.version.as_str()));
-    let about = About { server, secrets: &worker.shared.secrets, registry: &worker.shared.registry, info };
+    let identities = &worker.shared.policy.identities;
+    let about = About { server, identities, verdict, registry: &worker.shared.registry, info };
     let answer = client::answer(spec, request.args(), session, &about, out);
     if described {
         info.describe(session, spec.name);

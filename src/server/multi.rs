@@ -54,7 +54,7 @@ impl Desk {
         }
         let mut block = Box::<Block>::default();
         let worker = self.worker.clone();
-        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
+        let admitted = worker.policy().admit(self.who(), *request, &mut self.scratch)?;
         worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
         self.sink.inner().session.block = Some(block);
         self.count_queued();
@@ -90,7 +90,7 @@ impl Desk {
         let Some(mut block) = block else { return Ok(()) };
         self.answer_own(&mut block);
         let worker = self.worker.clone();
-        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
+        let admitted = worker.policy().admit(self.who(), *request, &mut self.scratch)?;
         worker.transform.borrow_mut().seal(&admitted, &mut block.wire)?;
         if !block.emulated.is_empty() {
             self.begin_rehearsal(*block, watches, &lane);
@@ -201,7 +201,7 @@ impl Desk {
         let worker = self.worker.clone();
         let lane = self.attach(Need::Shared)?;
         let seq = self.sink.inner().queue.next_seq();
-        let admitted = worker.policy().admit(*request, &mut self.scratch)?;
+        let admitted = worker.policy().admit(self.who(), *request, &mut self.scratch)?;
         lane.send(&self.owner, seq, Frames::One, |wire| {
             worker.transform.borrow_mut().seal(&admitted, wire)?;
             Ok::<_, Refusal>(plan)

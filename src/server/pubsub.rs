@@ -60,7 +60,7 @@ impl Desk {
         let worker = self.worker.clone();
         let mut scratch = std::mem::take(&mut self.scratch);
         let outcome = (|| {
-            let admitted = worker.policy().admit(*request, &mut scratch)?;
+            let admitted = worker.policy().admit(self.who(), *request, &mut scratch)?;
             self.note_admitted(&admitted);
             let lane = self.attach(Need::Pinned(Class::Subscription))?;
             lane.set_subscribed(true);

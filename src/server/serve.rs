@@ -1,24 +1,24 @@
 //! Accepting connections, running each on a worker, draining.
 
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use super::conn::{ClientIo, Conn};
+use super::conn::Conn;
 use super::desk::Desk;
 use super::listen::Bound;
+use super::peer::{Accepted, Peer, Seat};
 use super::sink::{End, Sink};
 use super::worker::{Shared, Worker};
 use crate::client::{ClientInfo, Session};
 use crate::meter::Cut;
-use crate::policy;
 use crate::trail::What;
 
 /// How often slow readers are looked for.
@@ -40,43 +40,28 @@ pub enum Stopped {
     Forced,
 }
 
-/// A connection on its way from the acceptor to a worker.
-enum Accepted {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream, String),
-}
+/// A connection that a worker is to serve, and its place among those from its address.
+type Arrived = (Accepted, Option<Seat>);
 
-async fn serve(worker: Rc<Worker>, accepted: Accepted, load: Arc<AtomicUsize>) {
+async fn serve(worker: Rc<Worker>, (accepted, seat): Arrived, load: Arc<AtomicUsize>) {
     // Dropped in whatever way this ends, a panic included.
-    let _place = Place(load);
+    let _place = (Place(load), seat);
     if let Err(error) = serve_client(worker, accepted).await {
         tracing::debug!(target: "waxseal::server", "a connection could not be set up: {error}");
     }
 }
 
 async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> {
-    let (io, address, local, unix, from) = match accepted {
-        Accepted::Tcp(stream) => {
-            let stream = TcpStream::from_std(stream)?;
-            stream.set_nodelay(true)?;
-            let (peer, local) = (stream.peer_addr()?, stream.local_addr()?.to_string());
-            (ClientIo::Tcp(stream), peer.to_string(), local, false, peer.ip().into())
-        }
-        Accepted::Unix(stream, path) => {
-            let stream = UnixStream::from_std(stream)?;
-            let user = stream.peer_cred().map_or(policy::Address::Unknown, |who| policy::Address::User(who.uid()));
-            (ClientIo::Unix(stream), format!("{path}:0"), format!("{path}:0"), true, user)
-        }
-    };
-    let info = worker.shared.registry.join(address, local, unix);
-    let sink = Sink::new(Session::new(info.id, !worker.shared.secrets.required), worker.clone(), info.clone());
+    let peer = Peer::of(accepted, &worker.shared).await?;
+    let info = worker.shared.registry.join(peer.address, peer.local_address, peer.is_unix);
+    let sink = Sink::new(Session::new(info.id, peer.unnamed), worker.clone(), info.clone());
     worker.enter(info.id, &sink);
     worker.meter.accepted.add(1);
     worker.meter.connected.up();
     sink.tell(What::Connected { address: info.address().to_owned() });
     let _membership = Membership { worker: worker.clone(), info: info.clone(), sink: sink.clone() };
     let told = sink.clone();
-    let end = Conn::new(io, Desk::new(sink, worker.clone(), from)).run().await;
+    let end = Conn::new(peer.io, Desk::new(sink, worker.clone(), peer.origin)).run().await;
     worker.meter.cut(counted(end));
     if !matches!(end, End::Client | End::Said | End::Drain) {
         told.tell(What::Closed { reason: counted(end).name() });
@@ -85,7 +70,7 @@ async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> 
         End::SlowReader | End::Budget | End::Order => {
             tracing::warn!(target: "waxseal::server", client = info.id, "a client was cut: {}", why(end));
         }
-        End::Client | End::Said | End::Upstream | End::Drain | End::Killed => {
+        End::Client | End::Said | End::Upstream | End::Drain | End::Killed | End::TimedOut(_) => {
             tracing::debug!(target: "waxseal::server", client = info.id, "a client left: {}", why(end));
         }
     }
@@ -127,6 +112,7 @@ fn counted(end: End) -> Cut {
         End::Order => Cut::Order,
         End::Drain => Cut::Drain,
         End::Killed => Cut::Killed,
+        End::TimedOut(_) => Cut::TimedOut,
     }
 }
 
@@ -140,12 +126,13 @@ fn why(end: End) -> &'static str {
         End::Order => "a reply came out of order",
         End::Drain => "the sidecar is stopping",
         End::Killed => "another client ended it with CLIENT KILL",
+        End::TimedOut(overdue) => overdue.why(),
     }
 }
 
 /// The acceptor's side of a worker.
 struct Handle {
-    queue: UnboundedSender<Accepted>,
+    queue: UnboundedSender<Arrived>,
     load: Arc<AtomicUsize>,
     thread: std::thread::JoinHandle<Stopped>,
 }
@@ -162,7 +149,7 @@ pub async fn run(
     for index in 0..workers {
         handles.push(start(index, workers, shared.clone(), stop.clone())?);
     }
-    let targets: Arc<Vec<(UnboundedSender<Accepted>, Arc<AtomicUsize>)>> =
+    let targets: Arc<Vec<(UnboundedSender<Arrived>, Arc<AtomicUsize>)>> =
         Arc::new(handles.iter().map(|h| (h.queue.clone(), h.load.clone())).collect());
     let acceptors: Vec<_> = listeners
         .into_iter()
@@ -208,7 +195,7 @@ fn start(index: usize, share: usize, shared: Arc<Shared>, stop: watch::Receiver<
 
 async fn work(
     worker: Rc<Worker>,
-    mut incoming: UnboundedReceiver<Accepted>,
+    mut incoming: UnboundedReceiver<Arrived>,
     load: Arc<AtomicUsize>,
     mut stop: watch::Receiver<bool>,
 ) -> Stopped {
@@ -223,7 +210,7 @@ async fn work(
                 None => break,
             },
             _ = tick.tick() => {
-                worker.cut_slow_readers();
+                worker.cut_slow_clients();
                 worker.give_back();
                 if let Some(trail) = &worker.trail {
                     trail.report();
@@ -240,7 +227,7 @@ async fn work(
 }
 
 /// Lets clients finish what they have under way, for a bounded time.
-async fn drain(worker: &Rc<Worker>, mut incoming: UnboundedReceiver<Accepted>, load: &Arc<AtomicUsize>) -> Stopped {
+async fn drain(worker: &Rc<Worker>, mut incoming: UnboundedReceiver<Arrived>, load: &Arc<AtomicUsize>) -> Stopped {
     worker.start_draining();
     // Accepted in the last moment: served like the others, that is, closed when nothing is under way.
     while let Ok(accepted) = incoming.try_recv() {
@@ -269,7 +256,7 @@ async fn drain(worker: &Rc<Worker>, mut incoming: UnboundedReceiver<Accepted>, l
 async fn accept(
     listener: Bound,
     shared: Arc<Shared>,
-    workers: Arc<Vec<(UnboundedSender<Accepted>, Arc<AtomicUsize>)>>,
+    workers: Arc<Vec<(UnboundedSender<Arrived>, Arc<AtomicUsize>)>>,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -281,7 +268,7 @@ async fn accept(
             }
         };
         match accepted {
-            Ok(accepted) => hand_over(accepted, &shared, &workers),
+            Ok((accepted, address)) => hand_over(accepted, address, &shared, &workers),
             Err(error) => {
                 tracing::warn!(target: "waxseal::server", "a connection could not be accepted: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -290,21 +277,40 @@ async fn accept(
     }
 }
 
-async fn accept_one(listener: &Bound) -> io::Result<Accepted> {
+async fn accept_one(listener: &Bound) -> io::Result<(Accepted, Option<IpAddr>)> {
     Ok(match listener {
-        Bound::Tcp(l) => Accepted::Tcp(l.accept().await?.0.into_std()?),
-        Bound::Unix(l, path) => Accepted::Unix(l.accept().await?.0.into_std()?, path.display().to_string()),
+        Bound::Tcp(l) => {
+            let (stream, from) = l.accept().await?;
+            (Accepted::Tcp(stream.into_std()?), Some(from.ip()))
+        }
+        Bound::Tls(l, config) => {
+            let (stream, from) = l.accept().await?;
+            (Accepted::Tls(stream.into_std()?, config.clone()), Some(from.ip()))
+        }
+        Bound::Unix(l, path) => (Accepted::Unix(l.accept().await?.0.into_std()?, path.display().to_string()), None),
     })
 }
 
-fn hand_over(accepted: Accepted, shared: &Shared, workers: &[(UnboundedSender<Accepted>, Arc<AtomicUsize>)]) {
+fn hand_over(
+    accepted: Accepted,
+    address: Option<IpAddr>,
+    shared: &Shared,
+    workers: &[(UnboundedSender<Arrived>, Arc<AtomicUsize>)],
+) {
+    let seat = match (address, shared.bounds.max_clients_per_address) {
+        (Some(address), Some(most)) => match Seat::take(&shared.crowd, address, most) {
+            None => return refuse(accepted),
+            seat => seat,
+        },
+        _ => None,
+    };
     let total: usize = workers.iter().map(|(_, load)| load.load(Ordering::Relaxed)).sum();
     if total >= shared.bounds.max_clients {
         return refuse(accepted);
     }
     let Some((queue, load)) = workers.iter().min_by_key(|(_, load)| load.load(Ordering::Relaxed)) else { return };
     load.fetch_add(1, Ordering::Relaxed);
-    if queue.send(accepted).is_err() {
+    if queue.send((accepted, seat)).is_err() {
         // The worker has ended; dropping the socket closes it.
         load.fetch_sub(1, Ordering::Relaxed);
     }
@@ -316,5 +322,7 @@ fn refuse(accepted: Accepted) {
     let _ = match accepted {
         Accepted::Tcp(mut s) => s.write_all(TOO_MANY),
         Accepted::Unix(mut s, _) => s.write_all(TOO_MANY),
+        // It waits for TLS and would not understand.
+        Accepted::Tls(..) => Ok(()),
     };
 }

@@ -11,6 +11,8 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::bulk::Bulk;
+use super::login::Login;
+use super::patience::{Overdue, Patience};
 use super::worker::Worker;
 use crate::client::{ClientInfo, OutOfOrder, ReplyQueue, Session, Unblock};
 use crate::resp::{Proto, encode};
@@ -44,6 +46,8 @@ pub(super) enum End {
     Drain,
     /// CLIENT KILL, by another client.
     Killed,
+    /// It took too long for its login or a request, or did nothing for long.
+    TimedOut(Overdue),
 }
 
 impl End {
@@ -81,11 +85,14 @@ pub(super) struct Inner {
     pub discarded: Option<Bytes>,
     /// What the next request has asked the server itself.
     pub question: Question,
+    /// The login that waits for its verdict.
+    pub login: Login,
     /// Bytes of requests that are not complete or have to wait.
     pub input: usize,
     /// Bytes of a transaction that is rehearsed.
     pub rehearsed: usize,
     pub bulk: Bulk,
+    pub patience: Patience,
     accounted: usize,
 }
 
@@ -139,9 +146,11 @@ impl Sink {
             starting_monitor: false,
             discarded: None,
             question: Question::None,
+            login: Login::None,
             input: 0,
             rehearsed: 0,
             bulk: Bulk::default(),
+            patience: Patience::default(),
             accounted: 0,
         };
         Rc::new(Self { info, inner: RefCell::new(inner), worker })

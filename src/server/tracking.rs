@@ -51,7 +51,7 @@ impl Desk {
             return Ok(());
         }
         // For its access check: there is no key in it, and what is sent is put together here.
-        self.worker.policy().admit(*request, &mut self.scratch)?;
+        self.worker.policy().admit(self.who(), *request, &mut self.scratch)?;
         let connection = asked.redirect.map(|client| self.connection_of(spec, client)).transpose()?;
         let lane = self.attach(Need::Pinned(Class::Dedicated))?;
         self.keep_lane()?;

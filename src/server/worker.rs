@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::login::Logins;
+use super::peer::Crowd;
 use super::sink::{End, Sink};
 use super::turns::Turns;
 use crate::client::{Registry, Secrets};
@@ -40,6 +42,13 @@ pub struct Bounds {
     pub buffers: usize,
     pub max_bulk: usize,
     pub drain: Duration,
+    /// For TLS and, where one is required, the login.
+    pub handshake: Duration,
+    /// From the first byte of a request to its last.
+    pub request: Duration,
+    /// Without a command and a message; none: for ever.
+    pub idle: Option<Duration>,
+    pub max_clients_per_address: Option<usize>,
 }
 
 /// What all workers read and none changes, counters excepted.
@@ -48,7 +57,9 @@ pub struct Shared {
     pub keyring: Option<Arc<Keyring>>,
     pub endpoint: Arc<Endpoint>,
     pub secrets: Secrets,
+    pub logins: Logins,
     pub registry: Registry,
+    pub crowd: Arc<Crowd>,
     pub bounds: Bounds,
     pub budgets: Budgets,
     pub limits: Arc<Limits>,
@@ -182,16 +193,18 @@ impl Worker {
         }
     }
 
-    /// Cuts clients that do not read.
-    pub fn cut_slow_readers(&self) {
+    /// Cuts clients that do not read, or take too long.
+    pub fn cut_slow_clients(&self) {
         let now = Instant::now();
+        let bounds = &self.shared.bounds;
         self.for_each_sink(|sink| {
-            let slow = {
-                let inner = sink.inner();
-                inner.queue.buffered() > 0 && now.duration_since(inner.drained) > self.shared.bounds.output_stall
+            let end = {
+                let mut inner = sink.inner();
+                let slow = inner.queue.buffered() > 0 && now.duration_since(inner.drained) > bounds.output_stall;
+                if slow { Some(End::SlowReader) } else { inner.overdue(&sink.info, bounds, now).map(End::TimedOut) }
             };
-            if slow {
-                sink.end(End::SlowReader);
+            if let Some(end) = end {
+                sink.end(end);
                 sink.wake();
             }
         });

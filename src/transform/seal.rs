@@ -1,5 +1,7 @@
 //! An admitted request becomes bytes on a wire, with the plan of its reply.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use super::commands::Question;
@@ -34,15 +36,33 @@ impl Transform {
                 _ => ReplyPlan::Raw,
             });
         }
+        if admitted.is_as_stored() {
+            if let Some((spec, grammar)) = request.spec().and_then(|spec| Some((spec, spec.verdict.grammar()?))) {
+                understand(spec, grammar, request.args())?;
+            }
+            wire.buffer().extend_from_slice(request.bytes());
+            return Ok(ReplyPlan::Sealed);
+        }
         let before = wire.len();
         let sealed = match admitted.listed_script() {
             Some(_) => self.seal_script(admitted, None, wire.buffer()),
             None => self.seal_protected(admitted, wire.buffer()),
         };
+        let sealed = sealed.and_then(|plan| match admitted.blind() {
+            // SET ... GET: which options there are is known only now.
+            Some(user) if plan.opens() => Err(self.no_plaintext(user, admitted)),
+            _ => Ok(plan),
+        });
         if sealed.is_err() {
             wire.buffer().truncate(before);
         }
         sealed
+    }
+
+    fn no_plaintext(&self, user: &Arc<str>, admitted: &Admitted<'_>) -> Refusal {
+        let rule = admitted.hits().first().and_then(|hit| self.policy.rules.rules().get(hit.rule?));
+        let command = admitted.request().spec().map_or("", |spec| spec.name);
+        Refusal::NoPlaintext { user: user.clone(), command, rule: rule.map(|rule| rule.id.clone()) }
     }
 
     /// The answer to a command whose arguments are not to be sent but that the table can answer: COMMAND GETKEYS of a

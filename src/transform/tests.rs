@@ -1,5 +1,6 @@
 //! Every row of the table with a marker for a value: it leaves sealed or not at all, and comes back.
 
+mod blind;
 mod options;
 
 use std::collections::HashSet;
@@ -8,11 +9,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::{Message, ReplyPlan, Transform, Wire};
-use crate::command::{Args, Reply, Request, Shape, Spec, Values, Verdict, table};
+use crate::command::{Args, Keys, Reply, Request, Shape, Spec, Values, Verdict, table};
 use crate::crypto::{Cipher, Keyring, OVERHEAD};
 use crate::policy::rules::{Deterministic, RuleSet, RuleSource, Scope};
 use crate::policy::script::Library;
-use crate::policy::{Access, Policy, Refusal, Scratch, Scripts};
+use crate::policy::{Access, Grants, Identities, IdentityId, Policy, Refusal, Scratch, Scripts};
 use crate::resp::{Proto, RequestLimits, RequestScanner, Token, Walker, encode};
 
 pub(super) const MARKER: &[u8] = b"PLAINTEXT-MARKER-4711";
@@ -32,9 +33,13 @@ pub(super) fn rule(patterns: &[&str], scope: Scope) -> RuleSource {
 }
 
 pub(super) fn transform_of(source: RuleSource, keyring: Arc<Keyring>) -> Transform {
+    transform_for(Grants { monitor: true, ..Grants::default() }, source, keyring)
+}
+
+fn transform_for(grants: Grants, source: RuleSource, keyring: Arc<Keyring>) -> Transform {
     let policy = Policy {
         rules: RuleSet::new(vec![source]),
-        access: Access { read_only: false, monitor: true },
+        identities: Identities::of_everybody(Access::new("default", grants)),
         scripts: Scripts::Refuse,
         functions: HashSet::new(),
         library: Library::default(),
@@ -51,7 +56,7 @@ pub(super) fn seal(transform: &mut Transform, args: &[&[u8]]) -> Result<(Vec<Vec
     let raw = scanner.request(&bytes);
     let policy = transform.policy().clone();
     let mut scratch = Scratch::default();
-    let admitted = policy.admit(Request::parse(raw.bytes, raw.args), &mut scratch)?;
+    let admitted = policy.admit(IdentityId::default(), Request::parse(raw.bytes, raw.args), &mut scratch)?;
     let mut wire = Wire::default();
     let plan = match transform.seal(&admitted, &mut wire) {
         Ok(plan) => plan,

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
@@ -82,6 +83,12 @@ impl Stream for UnixStream {
     }
 }
 
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn set_timeout(&self, limit: Duration) {
+        self.sock.set_timeout(limit);
+    }
+}
+
 pub struct Raw {
     stream: Box<dyn Stream>,
     /// Received and not yet taken as a frame, from `taken` on.
@@ -107,6 +114,10 @@ impl Raw {
 
     pub fn unix(path: &Path) -> Self {
         Self::over(Box::new(UnixStream::connect(path).expect("connect")))
+    }
+
+    pub fn tls(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        Self::over(Box::new(stream))
     }
 
     fn over(stream: Box<dyn Stream>) -> Self {

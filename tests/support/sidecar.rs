@@ -42,6 +42,8 @@ pub struct Settings {
     pub rules: Vec<(&'static str, Vec<&'static str>)>,
     /// Whether scripts may run although any of them could touch a key that it does not declare.
     pub trust_scripts: bool,
+    /// Addresses to listen on beside those of the sidecar itself.
+    pub redis: Vec<String>,
     /// More lines of the table [listen].
     pub listen: String,
     /// More TOML tables, after all others.
@@ -69,6 +71,8 @@ impl Sidecar {
     }
 
     pub fn start_with(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Self {
+        let dir = TempDir::new().expect("temporary directory");
+        let port = free_port();
         let mut settings = Settings {
             url: upstream.url(),
             server_name: None,
@@ -78,20 +82,19 @@ impl Sidecar {
             keyring: None,
             rules: vec![("sessions", vec!["session:*"]), ("users", vec!["user:*"])],
             trust_scripts: true,
+            redis: vec![format!("127.0.0.1:{port}"), format!("unix:{}", dir.path().join("redis.sock").display())],
             listen: String::new(),
             more: String::new(),
         };
         change(&mut settings);
 
-        let dir = TempDir::new().expect("temporary directory");
         let keyring = dir.path().join("keyring.json");
         match &settings.keyring {
             Some(file) => drop(std::fs::copy(file, &keyring).expect("copy the keyring")),
             None => keygen(&keyring),
         }
-        let port = free_port();
         let config = dir.path().join("waxseal.toml");
-        std::fs::write(&config, toml(&settings, dir.path(), port)).expect("write configuration");
+        std::fs::write(&config, toml(&settings, dir.path())).expect("write configuration");
 
         let mut process = binary()
             .args(["run", "--config"])
@@ -180,13 +183,9 @@ pub fn keygen(path: &Path) {
     assert!(output.status.success(), "keygen: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn toml(settings: &Settings, dir: &Path, port: u16) -> String {
-    let mut text = format!(
-        "[listen]\nredis = [\"127.0.0.1:{port}\", \"unix:{}\"]\n{}[upstream]\nurl = \"{}\"\n",
-        dir.join("redis.sock").display(),
-        settings.listen,
-        settings.url
-    );
+fn toml(settings: &Settings, dir: &Path) -> String {
+    let mut text =
+        format!("[listen]\nredis = {:?}\n{}[upstream]\nurl = \"{}\"\n", settings.redis, settings.listen, settings.url);
     if settings.url.starts_with("redis://") {
         writeln!(text, "insecure = true").expect("a String takes all");
     } else if let Some(ca) = &settings.ca {

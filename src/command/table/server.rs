@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Spec] = &[
     row("acl|save",                2,  ADMIN | DANGER | NOSCRIPT, Shared,             NO_KEYS,            PASS),
     row("acl|setuser",             -3, ADMIN | DANGER | NOSCRIPT, Shared,             NO_KEYS,            PASS),
     row("acl|users",               2,  ADMIN | DANGER | NOSCRIPT, Shared,             NO_KEYS,            PASS),
-    row("acl|whoami",              2,  NOSCRIPT,                  Shared,             NO_KEYS,            PASS),
+    row("acl|whoami",              2,  NOSCRIPT,                  Local,              NO_KEYS,            PASS),
     row("bgrewriteaof",            1,  ADMIN | DANGER | NOSCRIPT, Shared,             NO_KEYS,            PASS),
     row("bgsave",                  -1, ADMIN | DANGER | NOSCRIPT, Shared,             NO_KEYS,            PASS),
     container("command", -1, Shared),

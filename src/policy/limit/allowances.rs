@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::allowance::Allowance;
 use super::limiter::Limits;
-use super::table::Address;
 use super::{Nanos, Per, RateLimited, Unit};
 use crate::command::CommandClass;
 use crate::policy::IdentityId;
+use crate::policy::Origin;
 
 /// A wait shorter than this is none: the timer is not finer, and the token is paid for either way.
 const GRAIN: Nanos = 1_000_000;
@@ -16,7 +16,7 @@ const GRAIN: Nanos = 1_000_000;
 #[derive(Debug)]
 pub struct Allowances {
     pub(super) limits: Arc<Limits>,
-    address: Address,
+    origin: Origin,
     identity: IdentityId,
     /// One for each limit, in its order.
     allowances: Box<[Arc<Allowance>]>,
@@ -24,14 +24,14 @@ pub struct Allowances {
 
 impl Allowances {
     /// For a client that has just come. None if nothing is limited.
-    pub fn new(limits: &Arc<Limits>, address: Address) -> Option<Self> {
+    pub fn new(limits: &Arc<Limits>, origin: Origin) -> Option<Self> {
         if limits.is_empty() {
             return None;
         }
         let now = limits.now();
         let identity = IdentityId::default();
-        let allowances = limits.limiters.iter().map(|limiter| limiter.allowance(address, identity, now)).collect();
-        Some(Self { limits: limits.clone(), address, identity, allowances })
+        let allowances = limits.limiters.iter().map(|limiter| limiter.allowance(origin, identity, now)).collect();
+        Some(Self { limits: limits.clone(), origin, identity, allowances })
     }
 
     pub fn now(&self) -> Nanos {
@@ -81,7 +81,7 @@ impl Allowances {
         self.identity = identity;
         for (limiter, allowance) in self.limits.limiters.iter().zip(&mut self.allowances) {
             if limiter.limit.per == Per::Identity {
-                *allowance = limiter.allowance(self.address, identity, now);
+                *allowance = limiter.allowance(self.origin, identity, now);
             }
         }
     }

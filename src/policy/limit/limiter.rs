@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::allowance::{Allowance, Method};
-use super::table::{Address, Table};
+use super::table::Table;
 use super::{Nanos, Per, RateLimit};
 use crate::policy::IdentityId;
+use crate::policy::Origin;
 
 /// The configured limits, narrowest first: who is over its own does not use up what all share.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) enum Shared {
     /// Each client has its own.
     None,
     Identities(Table<IdentityId>),
-    Addresses(Table<Address>),
+    Addresses(Table<Origin>),
     Process(Arc<Allowance>),
 }
 
@@ -92,11 +93,11 @@ impl Limiter {
         Self { limit, method, shared, tally: Tally::default() }
     }
 
-    pub(super) fn allowance(&self, address: Address, identity: IdentityId, now: Nanos) -> Arc<Allowance> {
+    pub(super) fn allowance(&self, origin: Origin, identity: IdentityId, now: Nanos) -> Arc<Allowance> {
         match &self.shared {
             Shared::None => Arc::default(),
             Shared::Identities(table) => table.allowance(&self.method, identity, now),
-            Shared::Addresses(table) => table.allowance(&self.method, address, now),
+            Shared::Addresses(table) => table.allowance(&self.method, origin, now),
             Shared::Process(allowance) => allowance.clone(),
         }
     }

@@ -22,7 +22,6 @@ use crate::command::CommandClass;
 
 pub use allowances::Allowances;
 pub use limiter::{Limits, Tally};
-pub use table::Address;
 
 /// Nanoseconds since 1970.
 pub type Nanos = u64;

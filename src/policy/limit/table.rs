@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Nanos;
@@ -12,26 +11,6 @@ use super::allowance::{Allowance, Method};
 pub(super) const MAX_ENTRIES: usize = 65_536;
 /// How many are looked at for one that can go.
 const LOOK: usize = 32;
-
-/// Where a client comes from, as far as a limit tells addresses apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Address {
-    V4(u32),
-    /// The first 64 bits: whoever has one address of a network of this size has them all.
-    V6(u64),
-    /// The user at the other end of a unix socket.
-    User(u32),
-    Unknown,
-}
-
-impl From<IpAddr> for Address {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
-        }
-    }
-}
 
 /// Allowances in use are held by clients as well. The locks are taken when a client connects or logs in.
 #[derive(Debug)]

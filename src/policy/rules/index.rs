@@ -10,7 +10,7 @@ use crate::policy::glob::Glob;
 
 /// Patterns with owners; answers with the lowest owner that matches and is accepted.
 #[derive(Debug)]
-pub(super) struct PatternIndex {
+pub(in crate::policy) struct PatternIndex {
     by_prefix: LiteralIndex,
     by_suffix: LiteralIndex,
     unanchored: Bucket,
@@ -64,6 +64,11 @@ impl PatternIndex {
             by_suffix: LiteralIndex::new(End::Back, suffixes),
             unanchored,
         }
+    }
+
+    /// Does any pattern match?
+    pub fn matches(&self, key: &[u8]) -> bool {
+        self.first(key, |_| true).is_some()
     }
 
     pub fn first(&self, key: &[u8], accept: impl Fn(usize) -> bool) -> Option<usize> {

@@ -34,7 +34,16 @@ const UNKNOWN: &[u8] = b"?";
 /// load code, change the server, or carry keys in data.
 const NOT_IN_SCRIPTS: [u32; 5] = [Flags::NOSCRIPT, Flags::SCRIPT, Flags::ADMIN, Flags::DANGEROUS, Flags::CONTAINER];
 
-pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &mut Needs) -> Result<(), Why> {
+/// A call that is admitted.
+pub(super) struct Judged {
+    pub spec: &'static Spec,
+    /// It may name a key that is not an element of KEYS.
+    pub foreign: bool,
+    /// It names an element of KEYS as a channel.
+    pub publishes_to_key: bool,
+}
+
+pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &mut Needs) -> Result<Judged, Why> {
     if !matches!(values.first(), Some(Value::Plain(_))) {
         return Err(Why::CommandName);
     }
@@ -47,12 +56,13 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     }
     let request = Request::parse(&bytes, &ranges);
     let spec = request.spec().ok_or(Why::UnknownCommand)?;
-    if spec.lane != Lane::Shared || NOT_IN_SCRIPTS.iter().any(|flag| spec.flags.has(*flag)) {
+    if !may_be_called(spec) {
         return Err(Why::NotInScripts);
     }
     if spec.flags.has(Flags::WHOLE_KEY) {
         // On whatever key: neither stores nor shows anything of what it holds.
-        return Ok(());
+        let foreign = values.iter().skip(1).any(|value| *value != Value::Key);
+        return Ok(Judged { spec, foreign, publishes_to_key: false });
     }
     let open_ended = values.last() == Some(&Value::Results);
     if !places_are_certain(spec, open_ended) {
@@ -70,10 +80,11 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     }
     let mut named = ChannelPositions::new();
     spec.channel_positions(request.args(), &mut named).map_err(|_| Why::Places)?;
+    let mut publishes_to_key = false;
     for channel in named.iter() {
         match values.get(channel.at) {
             // Declared, so that its rule is looked up with that of the other keys.
-            Some(Value::Key) => {}
+            Some(Value::Key) => publishes_to_key = true,
             Some(Value::Plain(name)) => channels.push(Channel((*name).into())),
             _ => return Err(Why::Channel),
         }
@@ -98,7 +109,12 @@ pub(super) fn judge(values: &[Value<'_>], channels: &mut Vec<Channel>, needs: &m
     }
     // Under some rules the names of fields are as secret as their values.
     needs.values |= spec.fields != FieldNames::None;
-    Ok(())
+    Ok(Judged { spec, foreign: false, publishes_to_key })
+}
+
+/// Whether this analysis admits the command inside a script at all.
+pub(super) fn may_be_called(spec: &Spec) -> bool {
+    spec.lane == Lane::Shared && !NOT_IN_SCRIPTS.iter().any(|flag| spec.flags.has(*flag))
 }
 
 fn needs_values(spec: &Spec) -> bool {

@@ -226,7 +226,11 @@ impl<'a> Parser<'a, '_> {
     fn redis_call(&mut self) -> Step<Value<'a>> {
         let line = self.line();
         let values = self.parenthesised()?;
-        judge(&values, &mut self.channels, &mut self.needs).inspect_err(|_| self.call_line = Some(line))?;
+        let judged =
+            judge(&values, &mut self.channels, &mut self.needs).inspect_err(|_| self.call_line = Some(line))?;
+        self.commands.insert(judged.spec);
+        self.foreign |= judged.foreign;
+        self.publishes_to_key |= judged.publishes_to_key;
         Ok(Value::Results)
     }
 

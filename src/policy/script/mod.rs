@@ -28,6 +28,8 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 
+use crate::command::RowSet;
+
 pub use library::{Known, Library, MAX_SCRIPTS};
 
 /// Longer scripts are not read, so that a worker's other clients do not wait: this much takes about
@@ -44,6 +46,12 @@ pub type Verdict = Result<Proven, Unproven>;
 pub struct Proven {
     /// Channels that it names itself. The caller refuses those under a rule.
     pub channels: Box<[Channel]>,
+    /// Those that it calls.
+    pub commands: RowSet,
+    /// One of them, about a key as a whole (DEL, EXISTS), may name a key that is not declared.
+    pub foreign: bool,
+    /// It publishes to what is declared as a key.
+    pub publishes_to_key: bool,
     pub needs: Needs,
 }
 
@@ -129,6 +137,11 @@ pub fn analyse(body: &[u8]) -> Verdict {
         return Err(Unproven { why: Why::TooLong, line: 1 });
     }
     lex::tokens(body).and_then(|tokens| parse::prove(&tokens)).map_err(|(why, line)| Unproven { why, line })
+}
+
+/// Every command that a script may come to call.
+pub fn callable() -> RowSet {
+    RowSet::of(call::may_be_called)
 }
 
 /// SHA-1 as a name, not as a protection: it is how Redis names scripts.

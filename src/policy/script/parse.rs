@@ -12,6 +12,7 @@
 use super::call::Value;
 use super::lex::{Placed, Token};
 use super::{Channel, Needs, Proven, Why};
+use crate::command::RowSet;
 
 /// Of expressions and blocks inside each other. Lua itself allows 200; this parser recurses.
 const MAX_DEPTH: usize = 100;
@@ -39,12 +40,16 @@ pub(super) fn prove(tokens: &[Placed<'_>]) -> Result<Proven, (Why, u32)> {
         depth: 0,
         locals: Vec::new(),
         channels: Vec::new(),
+        commands: RowSet::none(),
+        foreign: false,
+        publishes_to_key: false,
         needs: Needs::default(),
         call_line: None,
     };
     let proven = parser.block().and_then(|()| if parser.peek() == Token::End { Ok(()) } else { Err(Why::Syntax) });
     proven.map_err(|why| (why, parser.call_line.unwrap_or(parser.line())))?;
-    Ok(Proven { channels: parser.channels.into(), needs: parser.needs })
+    let Parser { channels, commands, foreign, publishes_to_key, needs, .. } = parser;
+    Ok(Proven { channels: channels.into(), commands, foreign, publishes_to_key, needs })
 }
 
 pub(super) struct Parser<'a, 't> {
@@ -53,6 +58,9 @@ pub(super) struct Parser<'a, 't> {
     depth: usize,
     locals: Vec<(&'a [u8], Local)>,
     pub(super) channels: Vec<Channel>,
+    pub(super) commands: RowSet,
+    pub(super) foreign: bool,
+    pub(super) publishes_to_key: bool,
     pub(super) needs: Needs,
     /// Where the `redis.call` begins that was not admitted.
     pub(super) call_line: Option<u32>,

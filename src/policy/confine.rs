@@ -1,0 +1,63 @@
+//! Requests of somebody who may not do everything.
+//!
+//! Job: ask for every key and channel of a request, and for what a script would do, whether this identity may.
+//! In: a request of which the command itself is permitted. Out: nothing, or a [`Refusal`].
+//! Must never: let a script through of which it is not known what it does.
+
+use super::{Access, Policy, Refusal, Scratch, Scripts};
+use crate::command::{Flags, Request, Spec};
+
+impl Policy {
+    pub(super) fn check_confined(
+        &self,
+        access: &Access,
+        spec: &'static Spec,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Refusal> {
+        if access.names_matter() {
+            let Scratch { positions, channels, .. } = scratch;
+            if spec.keys(request.args(), positions).is_err()
+                || spec.channel_positions(request.args(), channels).is_err()
+            {
+                return Err(Refusal::Unclear { command: spec.name });
+            }
+            access.check_names(spec, request.args(), positions, channels)?;
+        }
+        if spec.flags.has(Flags::SCRIPT) { self.check_script(access, spec, request) } else { Ok(()) }
+    }
+
+    /// What a script does, the server does for the sidecar's own user. So somebody who may not do everything runs those of
+    /// which it is known that they do no more than that.
+    fn check_script(&self, access: &Access, spec: &'static Spec, request: &Request<'_>) -> Result<(), Refusal> {
+        let user = || access.user().clone();
+        let name = request.args().get(1).unwrap_or_default();
+        let unseen = |unproven| Err(Refusal::ScriptBeyond { user: user(), command: spec.name, unproven });
+        let known = match spec.name {
+            "eval" | "eval_ro" => self.library.learn(name),
+            "evalsha" | "evalsha_ro" => self.library.find(name).ok_or(Refusal::NoScript)?,
+            _ => {
+                // The operator's word is about keys.
+                let is_trusted = self.scripts == Scripts::Trust || self.functions.contains(&name.to_ascii_lowercase());
+                return if is_trusted && access.may_call_all() { Ok(()) } else { unseen(None) };
+            }
+        };
+        let proven = match &known.verdict {
+            Ok(proven) => proven,
+            Err(_) if self.scripts == Scripts::Trust && access.may_call_all() => return Ok(()),
+            // What a listed script does was read by people, but for the names that it is given and builds.
+            Err(_) if known.row.is_some() && access.may_call_all() && !access.names_matter() => return Ok(()),
+            Err(unproven) => return unseen(Some(*unproven)),
+        };
+        if let Some(beyond) = access.first_not_listed(&proven.commands) {
+            return Err(Refusal::NoCommandInScript { user: user(), command: beyond.name });
+        }
+        if (proven.foreign && access.confines_keys()) || proven.publishes_to_key && access.confines_channels() {
+            return unseen(None);
+        }
+        if !proven.channels.iter().all(|channel| access.may_use_channel(&channel.0)) {
+            return Err(Refusal::NoChannel);
+        }
+        Ok(())
+    }
+}
