@@ -306,3 +306,25 @@ fn logins_of_many_clients_do_not_mix() {
         }
     });
 }
+
+#[test]
+fn check_tells_who_may_do_what() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("waxseal.toml");
+    let edge = identity(
+        "edge",
+        "pw",
+        "plaintext = \"ciphertext\"\nallow = [\"get\", \"set\"]\nkeys = [\"a:*\"]\nread_keys = [\"b:*\"]\n",
+    );
+    let text = format!(
+        "upstream.url = 'rediss://h'\n[access]\nchannels = []\n{edge}[[identity]]\nname = 'local'\nuids = [1]\nread_only = true\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let output = support::sidecar::binary().args(["check", "--config"]).arg(&path).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("Access       channels none"), "{told}");
+    assert!(told.contains("Identity     edge (password): sees ciphertext; 2 of "), "{told}");
+    assert!(told.contains("; keys a:*  b:* (read only)"), "{told}");
+    assert!(told.contains("Identity     local (user id): sees plaintext; read-only"), "{told}");
+    assert!(!told.contains("argon2"), "{told}");
+}

@@ -202,3 +202,22 @@ fn one_address_does_not_take_all_places() {
     clients.pop();
     support::wait_until("a place is free", || sidecar.connect().run("PING") == Frame::Simple("PONG".into()));
 }
+
+/// Who has not even begun is not waited for.
+#[test]
+fn a_handshake_that_never_comes_does_not_hold_the_end_up() {
+    let upstream = Upstream::start();
+    let dir = tempfile::tempdir().unwrap();
+    let certs = Certs::write(dir.path(), &["localhost"]);
+    let port = free_port();
+    let mut sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.redis.push(format!("tls:127.0.0.1:{port}"));
+        with_tls(settings, &certs, None);
+    });
+    let _silent = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    assert_eq!(tls(port, &certs.ca, None).run("PING"), Frame::Simple("PONG".into()));
+    let begin = Instant::now();
+    sidecar.terminate();
+    assert!(sidecar.wait_for_exit().success());
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}

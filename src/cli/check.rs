@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{CheckArgs, load, rule_set, tell};
-use crate::config::{Auth, Config, EncryptRule, KeyringOrigin, Lanes, RuleScripts, Scope};
+use crate::command::table;
+use crate::config::{self, Auth, Config, EncryptRule, KeyringOrigin, Lanes, Plaintext, RuleScripts, Scope};
 use crate::crypto::OVERHEAD;
 use crate::policy::rules::{Rule, RuleSet};
 
@@ -105,6 +106,44 @@ fn surroundings(out: &mut String, config: &Config) {
     if config.access.read_only {
         line!(out, "Access       read-only: commands that write are refused");
     }
+    if let Some(text) = permitted(&config.access) {
+        line!(out, "Access       {text}");
+    }
+    for identity in &config.identities {
+        let ways = [
+            (!identity.password_hashes.is_empty(), "password"),
+            (!identity.certificates.is_empty(), "certificate"),
+            (!identity.uids.is_empty(), "user id"),
+            (identity.default, "whoever says nothing"),
+        ];
+        let known: Vec<&str> = ways.into_iter().filter(|(is, _)| *is).map(|(_, way)| way).collect();
+        let sees = match identity.plaintext {
+            Plaintext::Allow => "sees plaintext",
+            Plaintext::Ciphertext => "sees ciphertext",
+            Plaintext::Refuse => "is refused what would show plaintext",
+        };
+        let writes = if identity.access.read_only { "; read-only" } else { "" };
+        let may = permitted(&identity.access).map_or(String::new(), |text| format!("; {text}"));
+        line!(out, "Identity     {} ({}): {sees}{writes}{may}", identity.name, known.join(", "));
+    }
+}
+
+/// What is not permitted to all, in a few words.
+fn permitted(access: &config::Access) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(commands) = &access.commands {
+        let rows = || table().iter().filter(|spec| !spec.is_container());
+        parts.push(format!("{} of {} commands", rows().filter(|spec| commands.contains(spec)).count(), rows().count()));
+    }
+    if let Some(keys) = &access.keys {
+        let read = keys.read.iter().map(|pattern| format!("{pattern} (read only)"));
+        let all: Vec<String> = keys.all.iter().cloned().chain(read).collect();
+        parts.push(format!("keys {}", if all.is_empty() { "none".into() } else { all.join("  ") }));
+    }
+    if let Some(channels) = &access.channels {
+        parts.push(format!("channels {}", if channels.is_empty() { "none".into() } else { channels.join("  ") }));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn describe(out: &mut String, config: &Config, rules: &RuleSet, rule: &Rule, number: usize) {

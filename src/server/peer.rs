@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
@@ -13,8 +14,11 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::conn::ClientIo;
-use super::worker::Shared;
+use super::worker::Worker;
 use crate::policy::{Origin, Who};
+
+/// How often a handshake is looked at that takes its time.
+const LOOK_UP: Duration = Duration::from_millis(250);
 
 /// A connection on its way from the acceptor to a worker.
 pub(super) enum Accepted {
@@ -35,7 +39,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub async fn of(accepted: Accepted, shared: &Shared) -> io::Result<Self> {
+    pub async fn of(accepted: Accepted, worker: &Worker) -> io::Result<Self> {
+        let shared = &worker.shared;
         let identities = &shared.policy.identities;
         let unnamed = || identities.unnamed().filter(|_| !shared.secrets.required);
         let addresses = |stream: &TcpStream| -> io::Result<_> {
@@ -54,7 +59,7 @@ impl Peer {
                 let stream = TcpStream::from_std(stream)?;
                 let (address, local_address, origin) = addresses(&stream)?;
                 let handshake = TlsAcceptor::from(config).accept(stream);
-                let stream = within(shared.bounds.handshake, handshake).await?;
+                let stream = within(worker, handshake).await?;
                 let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
                 let id = shown.and_then(|der| identities.of_certificate(&names_in(der)));
                 let unnamed = id.map(|id| identities.who(id)).or_else(unnamed);
@@ -74,8 +79,18 @@ impl Peer {
     }
 }
 
-async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::time::timeout(time, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+/// A handshake in its time. When the sidecar stops, none is waited for.
+async fn within<T>(worker: &Worker, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut handshake = pin!(handshake);
+    let begin = Instant::now();
+    loop {
+        if let Ok(done) = tokio::time::timeout(LOOK_UP, &mut handshake).await {
+            return done;
+        }
+        if worker.draining() || begin.elapsed() >= worker.shared.bounds.handshake {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
 }
 
 /// The names that a certificate is for: DNS and URI among its alternative names, and the common names of its subject.

@@ -52,7 +52,7 @@ async fn serve(worker: Rc<Worker>, (accepted, seat): Arrived, load: Arc<AtomicUs
 }
 
 async fn serve_client(worker: Rc<Worker>, accepted: Accepted) -> io::Result<()> {
-    let peer = Peer::of(accepted, &worker.shared).await?;
+    let peer = Peer::of(accepted, &worker).await?;
     let info = worker.shared.registry.join(peer.address, peer.local_address, peer.is_unix);
     let sink = Sink::new(Session::new(info.id, peer.unnamed), worker.clone(), info.clone());
     worker.enter(info.id, &sink);
