@@ -8,6 +8,7 @@
 //! A worker adds to its own meter only, so that its cache lines stay its own; a long reply that is opened on another thread
 //! adds to the same, which is why additions are atomic.
 
+mod heartbeat;
 mod histogram;
 mod kind;
 mod number;
@@ -15,8 +16,9 @@ mod number;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+pub use heartbeat::Heartbeat;
 pub use histogram::{BUCKETS, Histogram, bound};
 pub use kind::{Cut, Kind, LaneKind, Refused, Way};
 pub use number::{Counter, Gauge};
@@ -33,6 +35,8 @@ pub struct Meter {
     refused: [Counter; Refused::ALL.len()],
     cut: [Counter; Cut::ALL.len()],
     lanes: [Gauge; LaneKind::ALL.len()],
+    /// Of the worker's thread.
+    pub heart: Heartbeat,
     pub connected: Gauge,
     pub accepted: Counter,
     /// Connections to the database that were made, and those that could not be.
@@ -126,6 +130,12 @@ impl Meters {
 
     pub fn lanes(&self, kind: LaneKind) -> u64 {
         self.level(|meter| meter.lane(kind))
+    }
+
+    /// How long the quietest worker has given no sign of life.
+    #[must_use]
+    pub fn silence(&self, now: Instant) -> Duration {
+        self.0.iter().map(|meter| meter.heart.age(now)).max().unwrap_or_default()
     }
 
     /// How many observations each bucket has, and their sum.

@@ -199,8 +199,6 @@ async fn work(
     load: Arc<AtomicUsize>,
     mut stop: watch::Receiver<bool>,
 ) -> Stopped {
-    // The first command should not wait for a handshake, and the log should tell early if there is none.
-    worker.warm_up();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -209,7 +207,11 @@ async fn work(
                 Some(accepted) => drop(tokio::task::spawn_local(serve(worker.clone(), accepted, load.clone()))),
                 None => break,
             },
+            // The first comes at once.
             _ = tick.tick() => {
+                worker.meter.heart.beat(Instant::now());
+                // No command should wait for a handshake, and the log should tell early if there is none.
+                worker.warm_up();
                 worker.cut_slow_clients();
                 worker.give_back();
                 if let Some(trail) = &worker.trail {
