@@ -13,6 +13,7 @@ const PAGES: [&str; 11] = [
     "docs/configuration.md",
     "docs/emulation.md",
     "docs/errors.md",
+    "docs/observability.md",
     "docs/performance.md",
     "docs/quickstart.md",
     "docs/threat-model.md",

@@ -66,6 +66,9 @@ pub struct CommonArgs {
     /// Allow a redis:// upstream (no TLS) on a loopback address
     #[arg(long)]
     pub insecure_upstream: bool,
+    /// Where the console, the probes and the metrics are: IP:PORT on loopback
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
     /// shared, or dedicated: one upstream connection for each client
     #[arg(long, value_name = "LANES")]
     pub lanes: Option<String>,
@@ -214,6 +217,7 @@ impl From<CommonArgs> for Overrides {
             keyring: args.keyring,
             encrypt: args.encrypt,
             insecure_upstream: args.insecure_upstream,
+            admin: args.admin,
             lanes: args.lanes,
             log_level: args.log_level,
             log_format: args.log_format,

@@ -1,10 +1,10 @@
 //! `waxseal run`: the sidecar itself.
 
-use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,11 +14,11 @@ use super::access;
 use super::args::RunArgs;
 use super::{complain, exit, load, rule_set};
 use crate::client::{Registry, Secrets};
-use crate::config::{AuditKeys, Auth, Config, Lanes, ListenAddress, Log, LogFormat, UndeclaredKeys};
+use crate::config::{AuditKeys, Auth, Config, Lanes, ListenAddress, UndeclaredKeys};
 use crate::crypto::CipherCounts;
 use crate::meter::{Meter, Meters};
-use crate::observe::Listener;
 use crate::observe::audit::{AuditLog, Files, KeyNames, Names, Recorder};
+use crate::observe::{self, Door, Listener, LogControl, Probes, Site};
 use crate::policy::script::Library;
 use crate::policy::{Limits, Policy, Scripts};
 use crate::server::{self, Address, Bounds, Logins, Shared, Stopped};
@@ -33,7 +33,7 @@ pub(super) fn execute(args: RunArgs) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    start_log(&config.log);
+    let log = LogControl::start(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -62,7 +62,9 @@ pub(super) fn execute(args: RunArgs) -> ExitCode {
     if let Some(teller) = &teller {
         teller.event(Who::default(), What::Started);
     }
-    let code = runtime.block_on(serve(&config, shared));
+    let code = runtime.block_on(serve(&config, shared, log));
+    // What still runs in it holds a teller.
+    drop(runtime);
     if let Some(teller) = teller {
         teller.event(Who::default(), What::Stopping);
     }
@@ -106,7 +108,7 @@ fn listener(config: &Config) -> Result<Option<(Teller, JoinHandle<()>)>, String>
     Ok(Some((teller, thread)))
 }
 
-async fn serve(config: &Config, shared: Arc<Shared>) -> ExitCode {
+async fn serve(config: &Config, shared: Arc<Shared>, log: LogControl) -> ExitCode {
     let mut listeners = Vec::new();
     for address in &config.listen.redis {
         let address = match address {
@@ -126,6 +128,10 @@ async fn serve(config: &Config, shared: Arc<Shared>) -> ExitCode {
         }
     }
     let (stop, stopping) = watch::channel(false);
+    if let Err(fault) = open_doors(config, &shared, log, &stopping).await {
+        complain(&fault);
+        return ExitCode::from(exit::FAILED);
+    }
     if let Err(error) = stop_on_signal(stop) {
         complain(&format_args!("signals cannot be watched: {error}"));
         return ExitCode::from(exit::FAILED);
@@ -152,6 +158,36 @@ async fn serve(config: &Config, shared: Arc<Shared>) -> ExitCode {
             ExitCode::from(exit::FAILED)
         }
     }
+}
+
+/// The addresses for operators. They are served until the process ends, so that it can be watched while it drains.
+async fn open_doors(
+    config: &Config,
+    shared: &Arc<Shared>,
+    log: LogControl,
+    stopping: &watch::Receiver<bool>,
+) -> Result<(), observe::Fault> {
+    let observe = &config.observe;
+    let admin = observe.admin.as_ref();
+    let site = Arc::new(Site {
+        probes: Probes::new(shared.dedicated),
+        shared: shared.clone(),
+        limits: Vec::new(),
+        log,
+        token: admin.and_then(|admin| admin.token.clone()),
+        stopping: stopping.clone(),
+        started: SystemTime::now(),
+    });
+    let doors = [(Door::Admin, admin.map(|admin| admin.address)), (Door::Metrics, observe.metrics)];
+    for (door, address) in doors {
+        let Some(address) = address else { continue };
+        let listener = observe::bind(address).await?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("{door} on http://{address}");
+        }
+        tokio::spawn(observe::serve(listener, door, site.clone()));
+    }
+    Ok(())
 }
 
 fn stop_on_signal(stop: watch::Sender<bool>) -> std::io::Result<()> {
@@ -253,28 +289,5 @@ pub(crate) fn policy(config: &Config) -> Policy {
         },
         functions: config.scripts.functions.iter().map(|name| name.to_ascii_lowercase().into_bytes()).collect(),
         library: Library::default(),
-    }
-}
-
-fn start_log(log: &Log) {
-    let level = Level(log.level);
-    let filter = tracing_subscriber::EnvFilter::new(level.to_string());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
-    // A second subscriber is refused; that happens in tests only.
-    let _ = match log.format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Human => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-    };
-}
-
-/// Libraries stay quiet below warnings unless everything is asked for.
-struct Level(crate::config::LogLevel);
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            crate::config::LogLevel::Trace => f.write_str("trace"),
-            level => write!(f, "warn,waxseal={level}"),
-        }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const LISTEN: &str = "127.0.0.1:6380";
 /// A unix socket opens for its owner only; a group is opted in.
 pub const UNIX_MODE: u32 = 0o600;
+/// A token that opens the console to a network: 16 bytes, if random, cannot be guessed.
+pub const MIN_TOKEN: usize = 16;
 /// What Linux has room for in `sockaddr_un`, less the closing zero.
 pub const MAX_UNIX_PATH: usize = 107;
 /// TLS and login of a client: a few round trips, and a second of Argon2 on a busy machine; one that says nothing does

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::defaults::MAX_FILE;
+use super::secret::Secret;
 use super::source::Origin;
 use super::units::show_size;
 
@@ -33,6 +34,17 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, (String, String)> 
         return Err((format!("the file is larger than {limit}"), "check the path".into()));
     }
     Ok(bytes)
+}
+
+/// A secret in a file of its own; one newline at its end is not part of it. The error is cause and mend.
+pub(super) fn secret(path: &Path) -> Result<Secret, (String, String)> {
+    let bytes = read(path)?;
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() => Ok(Secret::new(text.to_owned())),
+        _ => Err(("the file is empty or not text".into(), "put the secret into it, on one line".into())),
+    }
 }
 
 /// A path from the file is relative to that file, any other to the working directory.

@@ -131,16 +131,16 @@ fn parse(text: &str) -> Option<ListenAddress> {
         let usable = (1..=MAX_UNIX_PATH).contains(&path.len()) && !path.contains('\0');
         return usable.then(|| ListenAddress::Unix(PathBuf::from(path)));
     }
-    let tcp = |text: &str| {
-        let text = match text.strip_prefix("localhost:") {
-            Some(port) => format!("127.0.0.1:{port}"),
-            None => text.to_owned(),
-        };
-        text.parse::<SocketAddr>().ok()
-    };
     match text.strip_prefix("tls:") {
         Some(text) => tcp(text).map(ListenAddress::Tls),
         None => tcp(text).map(ListenAddress::Tcp),
+    }
+}
+
+pub(super) fn tcp(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+        None => text.parse().ok(),
     }
 }
 

@@ -17,8 +17,10 @@ mod fault;
 mod files;
 mod identity;
 mod keyring;
+mod levels;
 mod listen;
 mod listen_tls;
+mod observe;
 mod rates;
 mod secret;
 mod sections;
@@ -36,11 +38,12 @@ use toml::{Table, Value};
 pub use defaults::MAX_FILE;
 pub use env::{Env, ProcessEnv};
 pub use fault::{Fault, Faults};
+pub use levels::LogLevels;
 pub use secret::Secret;
 pub use types::{
-    Access, Audit, AuditKeys, Auth, Config, Deterministic, EncryptRule, Identity, KeyLists, KeyringOrigin, Lanes,
-    Limits, Listen, ListenAddress, ListenTls, LoadedKeyring, Log, LogFormat, LogLevel, Plaintext, RuleScripts, Scope,
-    Scripts, Server, Tls, UndeclaredKeys, Upstream, Warning,
+    Access, Admin, Audit, AuditKeys, Auth, Config, Deterministic, EncryptRule, Identity, KeyLists, KeyringOrigin,
+    Lanes, Limits, Listen, ListenAddress, ListenTls, LoadedKeyring, Log, LogFormat, LogLevel, Observe, Plaintext,
+    RuleScripts, Scope, Scripts, Server, Tls, UndeclaredKeys, Upstream, Warning,
 };
 pub use units::{show_duration, show_size};
 
@@ -59,6 +62,7 @@ pub struct Overrides {
     pub keyring: Option<String>,
     pub encrypt: Vec<String>,
     pub insecure_upstream: bool,
+    pub admin: Option<String>,
     pub lanes: Option<String>,
     pub log_level: Option<String>,
     pub log_format: Option<String>,
@@ -86,6 +90,7 @@ impl Config {
 
         let identities = identity::read(&mut sources);
         let listen = listen::read(&mut sources, path.as_deref(), &identities);
+        let observe = observe::read(&mut sources, path.as_deref());
         let upstream = upstream::read(&mut sources, path.as_deref());
         let keyring = keyring::read(&mut sources, path.as_deref());
         let encrypt = encrypt::read(&mut sources, &overrides.encrypt);
@@ -118,6 +123,7 @@ impl Config {
         Ok(Self {
             file: path,
             listen,
+            observe,
             upstream: upstream.expect("without an upstream there was a fault"),
             keyring,
             encrypt,
@@ -139,6 +145,7 @@ fn flags(sources: &mut Sources<'_>, overrides: &Overrides) {
         (("upstream", "ca_file"), "--ca-file", &overrides.ca_file),
         (("upstream", "lanes"), "--lanes", &overrides.lanes),
         (("keyring", "file"), "--keyring", &overrides.keyring),
+        (("listen", "admin"), "--admin", &overrides.admin),
         (("log", "level"), "--log-level", &overrides.log_level),
         (("log", "format"), "--log-format", &overrides.log_format),
     ];

@@ -7,6 +7,7 @@ use super::defaults::{
     BLOCKING, BUFFERS, CLIENT_OUTPUT, CLIENT_WINDOW, DEDICATED, DRAIN_TIMEOUT, MAX_BULK, MAX_CLIENTS,
     MAX_DRAIN_TIMEOUT, MAX_MAX_BULK, MAX_WORKERS, OUTPUT_STALL, SUBSCRIPTIONS, TRANSACTIONS,
 };
+use super::levels::LogLevels;
 use super::rates;
 use super::source::Sources;
 use super::types::{Limits, Log, LogFormat, LogLevel, Scripts, Server, UndeclaredKeys};
@@ -94,18 +95,23 @@ pub(super) fn server(sources: &mut Sources<'_>) -> Server {
 }
 
 pub(super) fn log(sources: &mut Sources<'_>) -> Log {
-    let levels = [
-        ("error", LogLevel::Error),
-        ("warn", LogLevel::Warn),
-        ("info", LogLevel::Info),
-        ("debug", LogLevel::Debug),
-        ("trace", LogLevel::Trace),
-    ];
     let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
-    let level = sources.choice("log", "level", &levels);
+    let level = sources.text("log", "level");
     let format = sources.choice("log", "format", &formats);
+    let levels = level.and_then(|set| {
+        let levels = LogLevels::parse(&set.value);
+        if levels.is_none() {
+            sources.fault(
+                set.place,
+                "is not understood",
+                "set it to \"error\", \"warn\", \"info\", \"debug\" or \"trace\", with other levels for some targets behind \
+                 it if need be: \"info,waxseal::upstream=debug\"",
+            );
+        }
+        levels
+    });
     Log {
-        level: level.map_or(LogLevel::Info, |set| set.value),
+        levels: levels.unwrap_or(LogLevels { default: LogLevel::Info, targets: Vec::new() }),
         format: format.map_or(LogFormat::Human, |set| set.value),
     }
 }

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod observe;
+
 type Vars<'a> = &'a [(&'a str, &'a str)];
 
 /// The example of the documentation; kept loadable here.
@@ -135,7 +137,7 @@ fn every_fault_is_named_at_once() {
   [server] drain_timeout: is not understood
     -> set it to a time with its unit from 0ms to 1h, such as "250ms", "1s" or "5m"
   WAXSEAL_LOG_LEVEL: is not understood
-    -> set it to "error", "warn", "info", "debug" or "trace"
+    -> set it to "error", "warn", "info", "debug" or "trace", with other levels for some targets behind it if need be: "info,waxseal::upstream=debug"
   [colour]: is not a section
     -> remove it; there are access, audit, encrypt, identity, keyring, limits, listen, log, scripts, server, upstream
   [limits] max_clents: is not a setting
@@ -171,7 +173,7 @@ fn no_fault_ever_shows_what_a_setting_holds() {
     const RATE: &[&str] = &["algorithm", "limit", "window", "burst", "unit", "classes", "over", "max_delay"];
     let settings: &[(&str, &[&str])] = &[
         ("listen", &["redis", "auth", "unix_mode", "handshake_timeout", "request_timeout", "idle_timeout"]),
-        ("listen", &["max_clients_per_address"]),
+        ("listen", &["max_clients_per_address", "admin", "admin_token_file", "metrics"]),
         ("listen.tls", &["cert_file", "key_file", "client_ca_file"]),
         ("upstream", &["url", "ca_file", "server_name", "lanes", "token_kind", "connect_timeout"]),
         ("upstream", &["insecure"]),
@@ -216,7 +218,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     assert_eq!(config.upstream.host, "env");
     assert_eq!(config.listen.redis.len(), 2);
     assert_eq!(config.listen.redis[1].to_string(), "unix:/s");
-    assert_eq!(config.log.level, LogLevel::Warn);
+    assert_eq!(config.log.levels.to_string(), "warn");
 
     let overrides = Overrides {
         config: Some(directory.path().join("waxseal.toml")),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
+use super::levels::LogLevels;
 use super::secret::Secret;
 use crate::command::{RowSet, SealedPaths};
 use crate::crypto::{AuditKey, Keyring};
@@ -21,6 +22,7 @@ pub struct Config {
     /// The file it came from, if there was one.
     pub file: Option<PathBuf>,
     pub listen: Listen,
+    pub observe: Observe,
     pub upstream: Upstream,
     /// Present whenever there is a rule.
     pub keyring: Option<LoadedKeyring>,
@@ -63,6 +65,21 @@ pub struct ListenTls {
     pub config: Arc<rustls::ServerConfig>,
     /// Clients have to show one.
     pub client_certificates: bool,
+}
+
+/// The addresses for operators, of `[listen]` too; off unless set.
+#[derive(Debug, Clone, Default)]
+pub struct Observe {
+    pub admin: Option<Admin>,
+    /// Probes and metrics alone.
+    pub metrics: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Admin {
+    pub address: SocketAddr,
+    /// Present whenever the address is not loopback.
+    pub token: Option<Secret>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,9 +275,9 @@ pub struct Server {
 }
 
 /// `[log]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    pub level: LogLevel,
+    pub levels: LogLevels,
     pub format: LogFormat,
 }
 

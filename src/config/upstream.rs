@@ -167,8 +167,7 @@ fn password(sources: &mut Sources<'_>, in_url: Option<Secret>) -> Option<(Secret
     found
 }
 
-/// A secret from the variable of that name, or from the file that `NAME_FILE` names; one newline at
-/// the end of the file is not part of it.
+/// A secret from the variable of that name, or from the file that `NAME_FILE` names.
 fn secret_variable(sources: &mut Sources<'_>, name: &str) -> Option<Secret> {
     let direct = sources.variable(name).map(Secret::new);
     let variable = format!("{name}_FILE");
@@ -183,19 +182,10 @@ fn secret_variable(sources: &mut Sources<'_>, name: &str) -> Option<Secret> {
         );
         return None;
     }
-    let bytes = match files::read(Path::new(&path)) {
-        Ok(bytes) => bytes,
+    match files::secret(Path::new(&path)) {
+        Ok(secret) => Some(secret),
         Err((cause, mend)) => {
             sources.fault(variable, cause, mend);
-            return None;
-        }
-    };
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.is_empty() => Some(Secret::new(text.to_owned())),
-        _ => {
-            sources.fault(variable, "the file is empty or not text", "put the password into it, on one line");
             None
         }
     }

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod certs;
+pub mod http;
 pub mod newer;
 pub mod program;
 pub mod random;
