@@ -18,11 +18,12 @@ demo: ## build, start a TLS Redis and Waxseal in front of it, show a value read 
 test: setup ## all tests, with real clients (redis-py, hiredis, ioredis, node-redis, the redis crate) and applications
 	@scripts/run-tests.sh
 
-setup: ## what the tests need: redis-server, the Python and Node clients
+setup: ## what the tests need: redis-server, the Python and Node clients, a browser
 	@scripts/setup-redis.sh
 	@scripts/setup-python.sh
 	@scripts/setup-servers.sh
 	@scripts/setup-node.sh
+	@scripts/setup-browser.sh
 
 lint: ## formatting, clippy without warnings, cargo-deny
 	cargo fmt --all -- --check
