@@ -274,3 +274,38 @@ fn scripts_do_no_more_than_their_client_may() {
     assert!(client.run("FCALL listed 1 app:1").is_error("ERR Function not found"));
     assert!(client.run("FCALL other 1 app:1").is_error("NOPERM"));
 }
+
+/// A denial holds inside scripts as well, whatever the operator says about their keys.
+#[test]
+fn what_is_denied_is_denied_to_scripts() {
+    let upstream = Upstream::start();
+    assert_eq!(upstream.raw().run("SET open:a v"), Frame::ok());
+    for trust in [false, true] {
+        let sidecar = Sidecar::start_with(&upstream, |settings| {
+            settings.trust_scripts = trust;
+            settings.more = "[access]\ndeny = [\"@dangerous\"]\n".into();
+            if !trust {
+                settings.more += "[scripts]\nfunctions = [\"listed\"]\n";
+            }
+        });
+        let mut client = sidecar.connect();
+        for script in [
+            "return redis.call('FLUSHALL')",
+            "local c = 'flushall' return redis.call(c)",
+            "return redis.call('KEYS', '*')",
+        ] {
+            let reply = client.command(&[b"EVAL", script.as_bytes(), b"0"]);
+            assert!(
+                reply.is_error("NOPERM User default has no permissions to run the 'eval' command"),
+                "{script}: {reply:?}"
+            );
+        }
+        assert_eq!(client.run("EVAL return(redis.call('GET',KEYS[1])) 1 open:a"), Frame::bulk("v"));
+        let lock = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
+        assert_eq!(client.command(&[b"EVAL", lock.as_bytes(), b"1", b"open:lock", b"t"]), Frame::Integer(0));
+        assert!(client.run("FUNCTION LOAD code").is_error("NOPERM"));
+        let named = client.run("FCALL listed 0");
+        assert!(named.is_error(if trust { "NOPERM" } else { "ERR Function not found" }), "{named:?}");
+    }
+    assert_eq!(upstream.raw().run("GET open:a"), Frame::bulk("v"));
+}

@@ -86,8 +86,10 @@ pub struct Access {
     free: RowSet,
     /// Rows that the lists name, and those that Redis lets everybody run.
     listed: RowSet,
-    /// What a script may call is not all within `listed`.
+    /// What a server lets a script call is not all within `listed`.
     bounds_scripts: bool,
+    /// What a script of a library or of the operator calls is not all within `listed`.
+    bounds_libraries: bool,
     /// That, or there are lists of keys or channels.
     confined: bool,
 }
@@ -106,9 +108,10 @@ impl Access {
             lane && listed(spec) && !(grants.read_only && may_write(spec))
         };
         let (listed, free) = (RowSet::of(listed), RowSet::of(free));
-        let bounds_scripts = !listed.covers(&super::script::callable());
+        let bounds_scripts = !listed.covers(&RowSet::of(may_be_in_a_script));
+        let bounds_libraries = !listed.covers(&super::script::callable());
         let confined = bounds_scripts || !grants.keys.is_empty() || !grants.channels.is_empty();
-        Self { user: user.into(), grants, free, listed, bounds_scripts, confined }
+        Self { user: user.into(), grants, free, listed, bounds_scripts, bounds_libraries, confined }
     }
 
     /// The name in texts of refusals.
@@ -215,6 +218,11 @@ impl Access {
     pub(super) fn may_call_all(&self) -> bool {
         !self.bounds_scripts
     }
+
+    /// May it run what scripts call that were read by people? None of that is administrative or dangerous.
+    pub(super) fn may_call_data(&self) -> bool {
+        !self.bounds_libraries
+    }
 }
 
 impl Default for Access {
@@ -227,6 +235,12 @@ impl Default for Access {
 fn may_write(spec: &Spec) -> bool {
     let script = spec.flags.has(Flags::SCRIPT);
     spec.flags.has(Flags::WRITE) || spec.flags.has(Flags::ADMIN) || (script && !spec.name.ends_with("_ro"))
+}
+
+/// Would some server run it when a script calls it? Of two that differ the one that does counts.
+fn may_be_in_a_script(spec: &Spec) -> bool {
+    let is_sent = !spec.is_container() && !matches!(spec.lane, Lane::Local | Lane::Never(_));
+    is_sent && (!spec.flags.has(Flags::NOSCRIPT) || spec.flags.has(Flags::BLOCKING))
 }
 
 /// Redis asks only those that bring messages or send them; who leaves a channel, or counts, needs no permission.

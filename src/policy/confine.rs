@@ -24,7 +24,14 @@ impl Policy {
             }
             access.check_names(spec, request.args(), positions, channels)?;
         }
-        if spec.flags.has(Flags::SCRIPT) { self.check_script(access, spec, request) } else { Ok(()) }
+        match spec.name {
+            // It could take the place of a function that the operator has named.
+            "function|load" | "function|restore" => {
+                Err(Refusal::ScriptBeyond { user: access.user().clone(), command: spec.name, unproven: None })
+            }
+            _ if spec.flags.has(Flags::SCRIPT) => self.check_script(access, spec, request),
+            _ => Ok(()),
+        }
     }
 
     /// What a script does, the server does for the sidecar's own user. So somebody who may not do everything runs those of
@@ -37,16 +44,19 @@ impl Policy {
             "eval" | "eval_ro" => self.library.learn(name),
             "evalsha" | "evalsha_ro" => self.library.find(name).ok_or(Refusal::NoScript)?,
             _ => {
-                // The operator's word is about keys.
-                let is_trusted = self.scripts == Scripts::Trust || self.functions.contains(&name.to_ascii_lowercase());
-                return if is_trusted && access.may_call_all() { Ok(()) } else { unseen(None) };
+                // The operator's word is about keys, and of one that is named its code is known, too.
+                let is_named = self.functions.contains(&name.to_ascii_lowercase()) && access.may_call_data();
+                let is_trusted = is_named || (self.scripts == Scripts::Trust && access.may_call_all());
+                return if is_trusted && !access.confines_channels() { Ok(()) } else { unseen(None) };
             }
         };
         let proven = match &known.verdict {
             Ok(proven) => proven,
-            Err(_) if self.scripts == Scripts::Trust && access.may_call_all() => return Ok(()),
+            Err(_) if self.scripts == Scripts::Trust && access.may_call_all() && !access.confines_channels() => {
+                return Ok(());
+            }
             // What a listed script does was read by people, but for the names that it is given and builds.
-            Err(_) if known.row.is_some() && access.may_call_all() && !access.names_matter() => return Ok(()),
+            Err(_) if known.row.is_some() && access.may_call_data() && !access.names_matter() => return Ok(()),
             Err(unproven) => return unseen(Some(*unproven)),
         };
         if let Some(beyond) = access.first_not_listed(&proven.commands) {
