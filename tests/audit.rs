@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
+use support::http::request;
 use support::sidecar::{Settings, binary};
-use support::{Frame, MARKER, Sidecar, Upstream, contains, wait_until};
+use support::{Frame, MARKER, Sidecar, Upstream, contains, free_port, wait_until};
 use tempfile::TempDir;
 
 struct Log {
@@ -205,4 +206,19 @@ fn a_key_file_is_never_overwritten_and_a_wrong_one_is_told() {
     let checked = binary().args(["check", "--config"]).arg(&config).output().unwrap();
     assert_eq!(checked.status.code(), Some(78));
     assert!(said(&checked).contains("waxseal audit key"), "{}", said(&checked));
+}
+
+#[test]
+fn a_change_of_log_levels_is_written_and_a_watched_sidecar_ends_its_log_as_any_other() {
+    let (upstream, log, admin) = (Upstream::start(), Log::new(), free_port());
+    let sidecar = Sidecar::start_with(&upstream, |settings| {
+        settings.listen = format!("admin = \"127.0.0.1:{admin}\"\n");
+        log.settings(settings, "");
+    });
+    assert_eq!(request(admin, "PUT", "/log", &[("host", "localhost")], "warn").status, 200);
+    stop(sidecar);
+    let lines = log.of("log_levels");
+    assert_eq!((lines.len(), &lines[0]["text"]), (1, &Value::from("warn")));
+    let verified = log.verify(&[]);
+    assert!(verified.status.success(), "{}", said(&verified));
 }

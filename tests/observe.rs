@@ -221,6 +221,25 @@ fn log_levels_change_while_it_runs() {
 }
 
 #[test]
+fn a_limit_that_was_hit_is_named_with_what_became_of_the_commands() {
+    let scene =
+        Scene::with(|settings| settings.more = "[limits]\nper_connection = { limit = 5, window = '1h' }".into());
+    let mut client = scene.sidecar.connect();
+    for _ in 0..8 {
+        client.run("GET plain");
+    }
+    let samples = scene.samples();
+    let limited = |outcome: &str| {
+        let mut of =
+            samples.iter().filter(|(name, _)| name.starts_with("waxseal_rate_limited_total") && name.contains(outcome));
+        *of.next().unwrap_or_else(|| panic!("no limit in {samples:?}")).1
+    };
+    assert_eq!((limited("refused"), limited("delayed")), (3.0, 0.0));
+    let status = get(scene.admin, "/status.json").json();
+    assert_eq!(status["limited"].as_object().unwrap().values().next().unwrap(), &serde_json::json!([3, 0]));
+}
+
+#[test]
 fn beyond_loopback_the_console_asks_for_its_token() {
     let token = "a-token-of-the-tests";
     let upstream = Upstream::start();

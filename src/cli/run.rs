@@ -172,7 +172,6 @@ async fn open_doors(
     let site = Arc::new(Site {
         probes: Probes::new(shared.dedicated),
         shared: shared.clone(),
-        limits: Vec::new(),
         log,
         token: admin.and_then(|admin| admin.token.clone()),
         stopping: stopping.clone(),

@@ -34,9 +34,10 @@ fn commands(page: &mut Exposition, watched: &Watched<'_>) {
     for why in Refused::ALL {
         page.sample(&[("reason", why.name())], meters.refusals(why));
     }
-    page.counter("waxseal_rate_limited_total", "Commands over a limit, by the limit.");
-    for (limit, count) in watched.limits {
-        page.sample(&[("limit", limit)], count.value());
+    page.counter("waxseal_rate_limited_total", "Commands over a limit, by the limit, and what became of them.");
+    for (limit, (refused, delayed)) in watched.limited() {
+        page.sample(&[("limit", &limit), ("outcome", "refused")], refused);
+        page.sample(&[("limit", &limit), ("outcome", "delayed")], delayed);
     }
     let costs = watched.costs;
     let emulated = [

@@ -26,4 +26,4 @@ pub use listener::Listener;
 pub use log::LogControl;
 pub use page::Site;
 pub use probes::Probes;
-pub use watched::{LimitCount, Watched};
+pub use watched::Watched;

@@ -14,10 +14,11 @@ use super::guard;
 use super::http::Door;
 use super::log::LogControl;
 use super::probes::{Probes, Verdict};
-use super::watched::{LimitCount, Watched};
+use super::watched::Watched;
 use super::{metrics, status};
 use crate::config::{LogLevels, Secret};
 use crate::server::Shared;
+use crate::trail::{What, Who};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// The one request with a body is PUT /log.
@@ -49,7 +50,6 @@ type Answer = Response<Full<Bytes>>;
 /// Everything that the answers are made of.
 pub struct Site {
     pub shared: Arc<Shared>,
-    pub limits: Vec<LimitCount>,
     pub probes: Probes,
     pub log: LogControl,
     /// Of the admin address.
@@ -106,7 +106,7 @@ impl Site {
     }
 
     fn watched(&self) -> Watched<'_> {
-        Watched::now(&self.shared, &self.limits, self.started)
+        Watched::now(&self.shared, self.started)
     }
 
     /// Takes levels as `[log] level` does.
@@ -123,8 +123,14 @@ impl Site {
                  info,waxseal::upstream=debug",
             );
         };
+        let to = levels.to_string();
         match self.log.set(levels) {
-            Ok(()) => fine(PLAIN, format!("{}\n", self.log.levels())),
+            Ok(()) => {
+                if let Some(teller) = &self.shared.teller {
+                    teller.event(Who::default(), What::LogLevels { to: to.clone() });
+                }
+                fine(PLAIN, to + "\n")
+            }
             Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, why),
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn json(watched: &Watched<'_>, about: &About) -> String {
         "log": about.log,
         "commands": commands(watched),
         "refused": table(Refused::ALL.map(|why| (why.name(), meters.refusals(why)))),
-        "limited": table(watched.limits.iter().map(|(limit, count)| (&**limit, count.value()))),
+        "limited": watched.limited(),
         "connections": {
             "open": meters.level(|meter| &meter.connected),
             "accepted": sum(|meter| &meter.accepted),

@@ -1,17 +1,15 @@
 //! What is looked at.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::process::Process;
 use crate::crypto::Keyring;
-use crate::meter::{Counter, Meters};
+use crate::meter::Meters;
+use crate::policy::Limits;
 use crate::server::Shared;
 use crate::transform::Costs;
-
-/// The name of a limit, and how often a command was over it.
-pub type LimitCount = (String, Arc<Counter>);
 
 /// The counters, and the state that is told with them, as of now.
 #[derive(Clone, Copy)]
@@ -19,18 +17,18 @@ pub struct Watched<'a> {
     pub meters: &'a Meters,
     pub keyring: Option<&'a Keyring>,
     pub costs: &'a Costs,
-    pub limits: &'a [LimitCount],
+    pub limits: &'a Limits,
     pub buffered: usize,
     pub process: Process,
 }
 
 impl<'a> Watched<'a> {
-    pub fn now(shared: &'a Shared, limits: &'a [LimitCount], started: SystemTime) -> Self {
+    pub fn now(shared: &'a Shared, started: SystemTime) -> Self {
         Self {
             meters: &shared.meters,
             keyring: shared.keyring.as_deref(),
             costs: &shared.costs,
-            limits,
+            limits: &shared.limits,
             buffered: shared.buffered.load(Ordering::Relaxed),
             process: Process::now(started),
         }
@@ -47,6 +45,17 @@ impl<'a> Watched<'a> {
         let opened =
             |id| self.meters.ciphers().flat_map(|c| c.opened()).filter(move |(by, _)| *by == id).map(|(_, n)| n);
         keyring.entries().map(|entry| (entry, opened(entry.id).sum())).collect()
+    }
+
+    /// How many commands each limit has refused and delayed, by its words; two of the same words count as one.
+    pub(super) fn limited(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut counts = BTreeMap::new();
+        for (limit, tally) in self.limits.tallies() {
+            let (refused, delayed) = counts.entry(limit.to_string()).or_default();
+            *refused += tally.refused();
+            *delayed += tally.delayed();
+        }
+        counts
     }
 
     /// What did not open, by reason.

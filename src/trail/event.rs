@@ -62,5 +62,7 @@ pub enum What {
     /// Of the sidecar itself.
     Started,
     Stopping,
-    LogLevels,
+    LogLevels {
+        to: String,
+    },
 }

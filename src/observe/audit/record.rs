@@ -89,7 +89,7 @@ impl Recorder {
             What::Closed { reason } => ("closed", Line { reason: Some((*reason).into()), ..line }),
             What::Started => ("started", Line { identity: None, text: Some(env!("CARGO_PKG_VERSION").into()), ..line }),
             What::Stopping => ("stopping", Line { identity: None, ..line }),
-            What::LogLevels => ("log_levels", Line { identity: None, ..line }),
+            What::LogLevels { to } => ("log_levels", Line { identity: None, text: Some(to.clone()), ..line }),
         };
         self.log.append(Line { event: name.into(), ..line });
     }

@@ -39,6 +39,8 @@ const span = (s) => {
   return parts.filter(([n]) => n > 0).map((part) => part.join(" ")).join(" ");
 };
 
+// How many commands each limit refused (0) or delayed (1).
+const overLimit = (status, which) => Object.fromEntries(Object.entries(status.limited).map(([limit, both]) => [limit, both[which]]));
 const total = (table) => Object.values(table).reduce((sum, n) => sum + n, 0);
 const both = ([ok, error] = [0, 0]) => ok + error;
 const ofClass = (status, name) => Object.values(status.commands[name] ?? {}).reduce((sum, pair) => sum + both(pair), 0);
@@ -78,7 +80,7 @@ function between(a, b) {
     classes: Object.fromEntries(Object.keys(b.status.commands).map((name) => [name, of((s) => ofClass(s, name))])),
     share: encrypted + passed > 0 ? encrypted / (encrypted + passed) : null,
     refused: of((s) => total(s.refused)),
-    limited: of((s) => Math.max(total(s.limited), s.refused.rate_limited ?? 0)),
+    limited: of((s) => total(overLimit(s, 0)) + total(overLimit(s, 1))),
     failed: of((s) => total(s.open_failures)),
     perCommand: commands > 0 ? upstream / commands : null,
     cpu: b.status.process.cpu === null ? null : of((s) => s.process.cpu),
@@ -280,7 +282,7 @@ function tables(status) {
   const spaced = (name) => name.replaceAll("_", " ");
   const counts = (table, kind) => Object.entries(table).filter(([, n]) => n > 0).map(([name, n]) => [spaced(name), kind, count(n)]);
   fill($("reasons"), ["Reason", "Kind", "#Count"],
-    [...counts(status.refused, "refused"), ...counts(status.limited, "limit"), ...counts(status.open_failures, "did not open")],
+    [...counts(status.refused, "refused"), ...counts(overLimit(status, 0), "over the limit"), ...counts(overLimit(status, 1), "delayed"), ...counts(status.open_failures, "did not open")],
     "Nothing was refused.");
   const made = ({ created }) => created.slice(0, 10).replaceAll("-", "\u2011"); // hyphens that do not break
   fill($("keys"), ["Key", "State", "#Opened"],

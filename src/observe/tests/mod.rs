@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use super::process::Process;
 use super::{Watched, metrics, status};
 use crate::command::CommandClass;
 use crate::crypto::{CipherCounts, Keyring};
-use crate::meter::{Counter, Cut, Kind, LaneKind, Meter, Meters, Refused, Way};
+use crate::meter::{Cut, Kind, LaneKind, Meter, Meters, Refused, Way};
+use crate::policy::{Algorithm, Classes, Limits, Over, Per, RateLimit, Unit};
 use crate::transform::Costs;
 
 const PAGE: &str = "docs/observability.md";
@@ -22,6 +24,16 @@ const KEYRING: &str = r#"{"format": "waxseal-keyring", "version": 1, "salt": "AQ
     "keys": [{"id": "0000000a", "state": "active", "created": "2026-01-02T03:04:05Z", "secret": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="},
              {"id": "0000000b", "state": "retired", "created": "2025-01-02T03:04:05Z", "secret": "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM="}],
     "deterministic": [], "prf": []}"#;
+
+const LIMIT: RateLimit = RateLimit {
+    per: Per::Connection,
+    algorithm: Algorithm::SlidingWindow,
+    unit: Unit::Commands,
+    limit: NonZeroU64::new(100).unwrap(),
+    window: Duration::from_secs(1),
+    classes: Classes::ALL,
+    over: Over::Error,
+};
 
 /// Two workers, and something of each kind.
 fn observed(see: impl FnOnce(&Watched<'_>)) {
@@ -50,8 +62,6 @@ fn observed(see: impl FnOnce(&Watched<'_>)) {
     one.queued.record(Duration::from_micros(1));
     two.crypto.record(Duration::from_micros(3));
     two.upstream.record(Duration::from_millis(20));
-    let limit = Counter::default();
-    limit.add(7);
     let process = Process {
         resident_bytes: Some(8 << 20),
         cpu_seconds: Some(1.25),
@@ -63,7 +73,7 @@ fn observed(see: impl FnOnce(&Watched<'_>)) {
         meters: &Meters::new(meters.clone()),
         keyring: Some(&keyring),
         costs: &Costs::default(),
-        limits: &[("per_connection".into(), Arc::new(limit))],
+        limits: &Limits::new([LIMIT, LIMIT]),
         buffered: 5,
         process,
     });
@@ -129,7 +139,7 @@ fn the_console_gets_the_same_counts() {
             ("/commands/read/sealed/0", 2.into()),
             ("/commands/write/refused/1", 1.into()),
             ("/refused/command", 1.into()),
-            ("/limited/per_connection", 7.into()),
+            ("/limited/100 commands per 1 s (sliding window) on this connection/0", 0.into()),
             ("/connections/open", 3.into()),
             ("/lanes/shared", 2.into()),
             ("/dials/error", 1.into()),
