@@ -5,7 +5,7 @@ mod support;
 
 use std::net::Ipv4Addr;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -258,4 +258,44 @@ fn windows_of_all_connections_together_hold_exactly() {
         let (passed, took) = hammer(&sidecar, time);
         assert_eq!(passed, expected, "{algorithm} in {took:?}");
     }
+}
+
+/// The median of a client that is not limited, alone and beside fifty that go on and on against their limit.
+#[test]
+fn who_is_refused_does_not_slow_others() {
+    let upstream = Upstream::start();
+    let sidecar =
+        limited(&upstream, "[[limits.rate]]\nper = \"connection\"\nlimit = 10\nwindow = \"1h\"\nclasses = [\"write\"]");
+    let median = |count| {
+        let mut client = sidecar.connect();
+        let mut times: Vec<_> = (0..count)
+            .map(|_| {
+                let start = Instant::now();
+                client.run("GET open:n");
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        times[count / 2]
+    };
+    median(100);
+    let alone = median(2000);
+    let over = AtomicBool::new(false);
+    let refused = AtomicU64::new(0);
+    let beside = thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                let mut client = sidecar.connect();
+                while !over.load(Ordering::Relaxed) {
+                    refused.fetch_add(u64::from(is_limited(&client.run("INCR open:n"))), Ordering::Relaxed);
+                }
+            });
+        }
+        support::wait_until("the others are refused", || refused.load(Ordering::Relaxed) > 10_000);
+        let beside = median(2000);
+        over.store(true, Ordering::Relaxed);
+        beside
+    });
+    println!("p50 alone {alone:?}, beside {beside:?}, {} refused", refused.into_inner());
+    assert!(beside < alone * 3 + Duration::from_micros(200), "alone {alone:?}, beside {beside:?}");
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::attach::{Attached, Wrote};
-use super::charge::Charge;
+use super::charge::Charges;
 use super::course::Course;
 use super::sink::Sink;
 use super::worker::Worker;
@@ -54,8 +54,7 @@ pub(super) struct Desk {
     pub caching: bool,
     pub scratch: Scratch,
     /// None if nothing is limited.
-    pub allowances: Option<Allowances>,
-    pub charge: Charge,
+    pub charges: Option<Box<Charges>>,
     /// The client has closed its sending side and may be gone.
     pub leaving: bool,
     /// An emulated command that is under way. What follows it waits.
@@ -75,7 +74,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub fn new(sink: Rc<Sink>, worker: Rc<Worker>, origin: Origin) -> Self {
-        let allowances = Allowances::new(&worker.shared.limits, origin);
+        let charges = Allowances::new(&worker.shared.limits, origin).map(Charges::new);
         let owner: Rc<dyn Downstream> = sink.clone();
         Self {
             sink,
@@ -85,8 +84,7 @@ impl Desk {
             wrote: Wrote::Nothing,
             caching: false,
             scratch: Scratch::default(),
-            allowances,
-            charge: Charge::Due,
+            charges,
             leaving: false,
             course: None,
             own_places: 0,
@@ -155,7 +153,9 @@ impl Desk {
 
     /// What was queued may be written now.
     pub fn finish_batch(&mut self) {
-        self.sink.info.touch(Instant::now());
+        let now = Instant::now();
+        self.rest_if_strained(now);
+        self.sink.info.touch(now);
         self.sink.info.describe(&self.sink.inner().session, self.last_command);
         if let Some(lane) = self.attached.lane() {
             lane.wake();

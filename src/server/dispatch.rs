@@ -4,7 +4,6 @@
 //! simply be taken again.
 
 use super::attach::{Need, Wrote};
-use super::charge::Charge;
 use super::desk::{Desk, Flow, Hold};
 use super::orders::may_write;
 use super::sink::Question;
@@ -47,7 +46,7 @@ impl Desk {
         if caching && !self.last_command.starts_with("client|") && !self.in_multi() {
             self.end_caching();
         }
-        self.charge = Charge::Due;
+        self.charge_next();
         Flow::Done
     }
 

@@ -38,6 +38,19 @@ pub struct RateLimit {
     pub over: Over,
 }
 
+impl RateLimit {
+    /// How long it takes until all of it is there again.
+    pub fn refill(&self) -> Duration {
+        match self.algorithm {
+            Algorithm::TokenBucket { burst } => {
+                let nanos = self.window.as_nanos() * u128::from(burst.get()) / u128::from(self.limit.get());
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+            }
+            Algorithm::SlidingWindow | Algorithm::FixedWindow => self.window,
+        }
+    }
+}
+
 /// Who shares one count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Per {
