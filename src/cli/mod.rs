@@ -10,6 +10,7 @@ mod check;
 mod demo;
 mod doctor;
 mod explain;
+mod harden;
 mod hash_password;
 mod health;
 mod inspect;
@@ -83,7 +84,12 @@ fn redact(error: &mut clap::Error) {
 
 /// Loads the configuration, or prints every fault and gives the exit code.
 pub(crate) fn load(common: CommonArgs) -> Result<Config, ExitCode> {
-    Config::load(&common.into(), &ProcessEnv).map_err(|faults| {
+    load_from(common, &ProcessEnv)
+}
+
+/// The same, from this environment.
+fn load_from(common: CommonArgs, env: &impl config::Env) -> Result<Config, ExitCode> {
+    Config::load(&common.into(), env).map_err(|faults| {
         complain(&faults);
         ExitCode::from(exit::CONFIG)
     })

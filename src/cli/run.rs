@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::access;
 use super::args::RunArgs;
-use super::{complain, exit, load, rule_set};
+use super::{complain, exit, harden, load_from, rule_set};
 use crate::client::{Registry, Secrets};
-use crate::config::{AuditKeys, Auth, Config, Lanes, ListenAddress, UndeclaredKeys};
+use crate::config::{AuditKeys, Auth, Config, KeyringOrigin, Lanes, ListenAddress, UndeclaredKeys};
 use crate::crypto::CipherCounts;
 use crate::meter::{Meter, Meters};
 use crate::observe::audit::{AuditLog, Files, KeyNames, Names, Recorder};
@@ -29,11 +29,19 @@ use crate::upstream::{Budgets, Endpoint, Login, TlsFault, client_config};
 const DEFAULT_USER: &str = "default";
 
 pub(super) fn execute(args: RunArgs) -> ExitCode {
-    let config = match load(args.common) {
+    harden::memory();
+    let config = match load_from(args.common, &harden::handed()) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let log = LogControl::start(&config.log);
+    harden::out_of_environment(variable_of_keyring(&config));
+    if config.server.lock_memory
+        && let Err(fault) = harden::lock_memory()
+    {
+        complain(&fault);
+        return ExitCode::from(exit::FAILED);
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -75,6 +83,14 @@ pub(super) fn execute(args: RunArgs) -> ExitCode {
         tracing::error!(target: "waxseal::audit", "the thread that writes the audit log had failed");
     }
     code
+}
+
+/// The environment variable that the keyring came from.
+fn variable_of_keyring(config: &Config) -> Option<&str> {
+    match &config.keyring.as_ref()?.origin {
+        KeyringOrigin::Environment(name) => Some(name),
+        KeyringOrigin::File(_) => None,
+    }
 }
 
 /// The thread that writes down what the workers tell, if anything is to be written.

@@ -91,6 +91,7 @@ pub(super) fn server(sources: &mut Sources<'_>) -> Server {
     Server {
         workers: narrow(workers.map_or(cores.clamp(1, MAX_WORKERS), |set| set.value)),
         drain_timeout: drain.map_or(DRAIN_TIMEOUT, |set| set.value),
+        lock_memory: sources.flag_setting("server", "lock_memory").is_some_and(|set| set.value),
     }
 }
 

@@ -272,6 +272,8 @@ pub struct Limits {
 pub struct Server {
     pub workers: usize,
     pub drain_timeout: Duration,
+    /// Nothing of the memory goes to swap.
+    pub lock_memory: bool,
 }
 
 /// `[log]`
