@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ use crate::upstream::{Budgets, Endpoint, Login, TlsFault, client_config};
 
 /// The user of Upstash and of every Redis without ACL users.
 const DEFAULT_USER: &str = "default";
+/// For the last lines of the audit log.
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 pub(super) fn execute(args: RunArgs) -> ExitCode {
     harden::memory();
@@ -77,12 +79,23 @@ pub(super) fn execute(args: RunArgs) -> ExitCode {
         teller.event(Who::default(), What::Stopping);
     }
     // It ends when nobody can tell it anything more: the workers are gone.
-    if let Some(listener) = listener
-        && listener.join().is_err()
-    {
-        tracing::error!(target: "waxseal::audit", "the thread that writes the audit log had failed");
+    if let Some(listener) = listener {
+        end(listener);
     }
     code
+}
+
+/// Waits until the last lines are written, but not for a disk that does not answer.
+fn end(listener: JoinHandle<()>) {
+    let deadline = Instant::now() + LAST_LINES;
+    while !listener.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    if !listener.is_finished() {
+        tracing::error!(target: "waxseal::audit", "the last lines of the audit log were not written in time");
+    } else if listener.join().is_err() {
+        tracing::error!(target: "waxseal::audit", "the thread that writes the audit log had failed");
+    }
 }
 
 /// The environment variable that the keyring came from.

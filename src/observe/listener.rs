@@ -67,7 +67,7 @@ impl Listener {
     fn hear(&mut self, told: Told) {
         let Some(audit) = &mut self.audit else { return };
         match told {
-            Told::Report(report) => audit.entries(report.entries),
+            Told::Report(mut report) => audit.entries(std::mem::take(&mut report.entries)),
             Told::Event(event) => {
                 if event.what == What::Stopping {
                     audit.gathered_to_lines();

@@ -239,7 +239,7 @@ fn may_write(spec: &Spec) -> bool {
 
 /// Would some server run it when a script calls it? Of two that differ the one that does counts.
 fn may_be_in_a_script(spec: &Spec) -> bool {
-    let is_sent = !spec.is_container() && !matches!(spec.lane, Lane::Local | Lane::Never(_));
+    let is_sent = !spec.is_container() && !matches!(spec.lane, Lane::Never(_));
     is_sent && (!spec.flags.has(Flags::NOSCRIPT) || spec.flags.has(Flags::BLOCKING))
 }
 

@@ -21,6 +21,9 @@ impl Policy {
     ) -> Result<bool, Refusal> {
         let names_fields =
             spec.fields != FieldNames::None && self.rules_of(hits).any(|rule| rule.deterministic.field_names);
+        // Then an element of one's own tells which others are equal to it.
+        let always_alike = self.rules_of(hits).any(|rule| rule.deterministic.list_elements);
+        let is_element = matches!(spec.values, Values::Elements { .. });
         let ciphertext = access.plaintext() == Plaintext::Ciphertext;
         let may = match spec.verdict {
             _ if method.is_some() || names_fields || spec.carries_payload() => None,
@@ -29,7 +32,11 @@ impl Policy {
             Verdict::Pass if spec.lane == Lane::Subscribe => ciphertext.then_some(false),
             Verdict::Pass => Some(false),
             Verdict::Document(_) => (ciphertext && spec.flags.has(Flags::READ)).then_some(true),
-            Verdict::Seal(_) | Verdict::Unless { .. } if are_at_random(spec.values) => Some(false),
+            Verdict::Seal(_) | Verdict::Unless { .. }
+                if are_at_random(spec.values) && !(is_element && always_alike) =>
+            {
+                Some(false)
+            }
             Verdict::Seal(_) | Verdict::If { .. } | Verdict::Unless { .. } => {
                 let as_it_is = spec.values == Values::None && !matches!(spec.reply, Reply::Computed(_));
                 let shows_nothing = spec.reply == Reply::Raw;

@@ -46,13 +46,16 @@ impl Policy {
             _ => {
                 // The operator's word is about keys, and of one that is named its code is known, too.
                 let is_named = self.functions.contains(&name.to_ascii_lowercase()) && access.may_call_data();
-                let is_trusted = is_named || (self.scripts == Scripts::Trust && access.may_call_all());
+                // Nor is it about the names that somebody else's function is given.
+                let is_trusted =
+                    is_named || (self.scripts == Scripts::Trust && access.may_call_all() && !access.confines_keys());
                 return if is_trusted && !access.confines_channels() { Ok(()) } else { unseen(None) };
             }
         };
         let proven = match &known.verdict {
             Ok(proven) => proven,
-            Err(_) if self.scripts == Scripts::Trust && access.may_call_all() && !access.confines_channels() => {
+            // The word of the operator is about the application's scripts; who is confined may write others.
+            Err(_) if self.scripts == Scripts::Trust && access.may_call_all() && !access.names_matter() => {
                 return Ok(());
             }
             // What a listed script does was read by people, but for the names that it is given and builds.

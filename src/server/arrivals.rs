@@ -49,7 +49,11 @@ impl Downstream for Sink {
     }
 
     fn opened(&self, seq: u64, apart: Apart) {
+        let size = apart.frame.len();
         self.accept(seq, &apart.plan, &apart.frame, true, Some(apart.opened));
+        if let Some(trail) = &self.worker.trail {
+            trail.read(self.inner().session.identity, size);
+        }
         self.note_failures(apart.failures);
     }
 

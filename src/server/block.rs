@@ -22,6 +22,9 @@ const TOO_MUCH: &str = "WAXSEAL TOO_LARGE this transaction holds more than 64 MB
 const NO_ROOM: &str = "WAXSEAL TOO_LARGE too much is waiting in this sidecar to hold more until EXEC. Try again later, or \
                        raise [limits] buffers";
 
+const TOO_MUCH_ANSWERED: &str =
+    "WAXSEAL TOO_LARGE the answers of this transaction that Waxseal gives itself are more than 64 MB. Split it";
+
 /// Redis's flag no_multi, of what passes at all.
 const NOT_IN_MULTI: [&str; 2] = ["save", "shutdown"];
 
@@ -150,13 +153,21 @@ impl Desk {
 
     /// Carries out what the block leaves to us. EXEC is about to be sent: what a client watches may still have it run nothing.
     pub(super) fn answer_own(&mut self, block: &mut Block) {
+        // A list of all clients, asked for a thousand times, is larger than what asks for it by far.
+        let mut answered = 0;
         for (nth, bytes) in std::mem::take(&mut block.own) {
+            if answered > MAX_BLOCK_BYTES {
+                block.plans[nth] = ReplyPlan::Replace(error(TOO_MUCH_ANSWERED));
+                continue;
+            }
             let mut scanner = RequestScanner::new();
             let Ok(Some(_)) = scanner.scan(&bytes, &RequestLimits::authenticated(bytes.len())) else { continue };
             let raw = scanner.request(&bytes);
             let request = Request::parse(raw.bytes, raw.args);
             if let Some(spec) = request.spec() {
-                block.plans[nth] = ReplyPlan::Replace(self.answer_bytes(spec, &request).freeze());
+                let answer = self.answer_bytes(spec, &request).freeze();
+                answered += answer.len();
+                block.plans[nth] = ReplyPlan::Replace(answer);
             }
         }
     }

@@ -10,6 +10,8 @@ use crate::policy::{Allowances, Refusal};
 /// one by one, or the client would stay inside it.
 const NOT_LIMITED: [&str; 12] =
     ["multi", "auth", "hello", "ping", "echo", "info", "select", "quit", "reset", "config|get", "exec", "discard"];
+/// Longer than any of them that a client library sends.
+const MAX_HANDSHAKE: usize = 4096;
 /// Nor is anything of these.
 const FAMILIES: [&str; 3] = ["client", "cluster", "command"];
 
@@ -119,6 +121,10 @@ impl Strain {
 }
 
 fn is_exempt(request: &Request<'_>, class: CommandClass) -> bool {
+    // A handshake is small. What is not is somebody's way around a limit of bytes.
+    if request.bytes().len() > MAX_HANDSHAKE {
+        return false;
+    }
     // What reads, writes or runs code is none of them, so their names need not be compared.
     if !matches!(class, CommandClass::Connection | CommandClass::Admin | CommandClass::Transaction) {
         return false;

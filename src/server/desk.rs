@@ -63,6 +63,8 @@ pub(super) struct Desk {
     pub own_places: usize,
     /// As what the answer to the request at hand is counted.
     pub kind: Option<Kind>,
+    /// It was told that the request at hand goes on; it may be taken up again.
+    pub noted: bool,
     /// The name of the last request's row, for CLIENT LIST.
     pub last_command: &'static str,
     /// Where the client connects from.
@@ -89,6 +91,7 @@ impl Desk {
             course: None,
             own_places: 0,
             kind: None,
+            noted: false,
             last_command: "",
             origin,
             verdict: None,
@@ -122,6 +125,9 @@ impl Desk {
     pub(super) fn note_admitted(&mut self, admitted: &Admitted<'_>) {
         self.count_as(if admitted.is_protected() { Way::Sealed } else { Way::Raw });
         let (Some(trail), Some(kind)) = (&self.worker.trail, self.kind) else { return };
+        if std::mem::replace(&mut self.noted, true) {
+            return;
+        }
         let identity = self.sink.inner().session.identity;
         trail.admitted(identity, kind.class, admitted);
         if kind.class == CommandClass::Admin || WIDE.contains(&self.last_command) {

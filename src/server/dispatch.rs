@@ -47,6 +47,7 @@ impl Desk {
             self.end_caching();
         }
         self.charge_next();
+        self.noted = false;
         Flow::Done
     }
 
@@ -55,8 +56,10 @@ impl Desk {
         self.wait_for_pause(request)?;
         self.charge(request)?;
         let Some(spec) = request.spec() else { return self.unknown(request) };
-        if matches!(spec.lane, Lane::Local | Lane::Transaction | Lane::Subscribe) {
-            // Some of these are answered here and are not admitted to anything.
+        if matches!(spec.lane, Lane::Local | Lane::Transaction | Lane::Subscribe | Lane::Wait)
+            || spec.name == "script|exists"
+        {
+            // Some of these are answered here and not admitted to anything, or take a lane before.
             self.worker.policy().permit(self.who(), spec)?;
         }
         match spec.lane {

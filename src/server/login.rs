@@ -52,13 +52,20 @@ impl Default for Logins {
     }
 }
 
+/// A longer password is wrong, whatever it is: to look at it costs time that others wait.
+const MAX_PASSWORD: usize = 4096;
+
 /// How far the login that waits at the head of the input is.
 #[derive(Default)]
 pub(super) enum Login {
     #[default]
     None,
     Checking,
-    Checked(Verdict),
+    Checked {
+        verdict: Verdict,
+        /// A wrong one is counted already.
+        counted: bool,
+    },
 }
 
 impl Desk {
@@ -76,24 +83,25 @@ impl Desk {
                 self.sink.inner().login = Login::Checking;
                 return Err(Hold::Stall);
             }
-            Login::Checked(verdict) => {
-                self.conclude(verdict);
+            Login::Checked { verdict, counted } => {
+                self.conclude(verdict, counted);
                 return Ok(());
             }
         }
         let delay = self.worker.shared.logins.delay(self.origin);
         match self.known(&offered, named) {
             Some(verdict) if verdict.is_ok() || delay.is_zero() => {
-                self.conclude(verdict);
+                self.conclude(verdict, false);
                 return Ok(());
             }
-            Some(verdict) => self.find_out(delay, async move |_| verdict),
+            Some(verdict) => self.find_out(delay, false, async move |_| verdict),
             None => {
                 let id = offered.user.unwrap_or(b"default");
                 let id = self.worker.policy().identities.named(id);
                 let who = id.map(|id| self.worker.policy().identities.who(id));
                 let password = zeroize::Zeroizing::new(offered.password.to_vec());
-                self.find_out(delay, async move |sink| try_password(&sink, who, password).await);
+                let origin = self.origin;
+                self.find_out(delay, true, async move |sink| try_password(&sink, origin, who, password).await);
             }
         }
         Err(Hold::Stall)
@@ -118,6 +126,9 @@ impl Desk {
     fn known(&self, offered: &Credentials<'_>, named: bool) -> Option<Verdict> {
         let shared = &self.worker.shared;
         let identities = &shared.policy.identities;
+        if offered.password.len() > MAX_PASSWORD {
+            return Some(Err(WRONG_PASSWORD));
+        }
         if !named {
             return Some(shared.secrets.check(offered, identities));
         }
@@ -125,7 +136,7 @@ impl Desk {
         shared.logins.passwords.was_right(id, offered.password).then(|| Ok(identities.who(id)))
     }
 
-    fn find_out(&self, delay: Duration, check: impl AsyncFnOnce(Rc<Sink>) -> Verdict + 'static) {
+    fn find_out(&self, delay: Duration, counted: bool, check: impl AsyncFnOnce(Rc<Sink>) -> Verdict + 'static) {
         self.sink.inner().login = Login::Checking;
         let sink = self.sink.clone();
         tokio::task::spawn_local(async move {
@@ -133,18 +144,20 @@ impl Desk {
                 tokio::time::sleep(delay).await;
             }
             let verdict = check(sink.clone()).await;
-            sink.inner().login = Login::Checked(verdict);
+            sink.inner().login = Login::Checked { verdict, counted };
             sink.wake();
         });
     }
 
-    fn conclude(&mut self, verdict: Verdict) {
+    fn conclude(&mut self, verdict: Verdict, counted: bool) {
         if let (Ok(who), Some(trail)) = (&verdict, &self.worker.trail) {
             trail.event(trail::Who { identity: who.id, client: self.sink.info.id }, What::LoggedIn);
         }
         if verdict.is_err() {
-            self.worker.shared.logins.note_wrong(self.origin);
-            self.sink.tell(What::LoginFailed);
+            if !counted {
+                self.worker.shared.logins.note_wrong(self.origin);
+                self.sink.tell(What::LoginFailed);
+            }
             self.wrong_logins += 1;
             if self.wrong_logins >= MAX_WRONG {
                 tracing::warn!(target: "waxseal::server", client = self.sink.info.id, "a client was cut after {MAX_WRONG} wrong passwords");
@@ -156,15 +169,25 @@ impl Desk {
     }
 }
 
-async fn try_password(sink: &Sink, who: Option<Who>, password: zeroize::Zeroizing<Vec<u8>>) -> Verdict {
+/// A wrong one is counted here, for who does not wait for the answer has guessed all the same.
+async fn try_password(sink: &Sink, origin: Origin, who: Option<Who>, password: zeroize::Zeroizing<Vec<u8>>) -> Verdict {
     let shared = Arc::clone(&sink.worker.shared);
+    let wrong = || {
+        shared.logins.note_wrong(origin);
+        sink.tell(What::LoginFailed);
+        Err(WRONG_PASSWORD)
+    };
     // The semaphore is never closed.
     let Ok(_permit) = shared.logins.checks.acquire().await else { return Err(WRONG_PASSWORD) };
+    let left = sink.inner().end.is_some();
+    if left {
+        return wrong();
+    }
     let id: Option<IdentityId> = who.as_ref().map(|who| who.id);
-    let shared = Arc::clone(&sink.worker.shared);
-    let right = tokio::task::spawn_blocking(move || shared.logins.passwords.verify(id, &password)).await;
+    let checked = Arc::clone(&shared);
+    let right = tokio::task::spawn_blocking(move || checked.logins.passwords.verify(id, &password)).await;
     match (right, who) {
         (Ok(true), Some(who)) => Ok(who),
-        _ => Err(WRONG_PASSWORD),
+        _ => wrong(),
     }
 }

@@ -110,35 +110,36 @@ fn names_in(der: &[u8]) -> Vec<String> {
 
 /// How many connections there are from each address; one lock at connect and one at the end.
 #[derive(Debug, Default)]
-pub struct Crowd(Mutex<HashMap<IpAddr, usize>>);
+pub struct Crowd(Mutex<HashMap<Origin, usize>>);
 
 /// One connection's place among those from its address.
 pub(super) struct Seat {
     crowd: Arc<Crowd>,
-    address: IpAddr,
+    origin: Origin,
 }
 
 impl Seat {
     /// `None`: there are too many from there already.
     pub fn take(crowd: &Arc<Crowd>, address: IpAddr, most: usize) -> Option<Self> {
+        let origin = Origin::of(address);
         let mut counts = crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_insert(0);
+        let count = counts.entry(origin).or_insert(0);
         if *count >= most {
             return None;
         }
         *count += 1;
         drop(counts);
-        Some(Self { crowd: crowd.clone(), address })
+        Some(Self { crowd: crowd.clone(), origin })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut counts = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
+        if let Some(count) = counts.get_mut(&self.origin) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.address);
+                counts.remove(&self.origin);
             }
         }
     }

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use foldhash::fast::FixedState;
@@ -52,6 +52,20 @@ pub struct Entry {
 pub struct Report {
     pub entries: Vec<Entry>,
     pub conducts: Vec<(IdentityId, Conduct)>,
+    /// While it is there, its worker sends no other one: names of keys take room.
+    pub under_way: UnderWay,
+}
+
+/// A report that is not dealt with yet.
+#[derive(Debug, Default)]
+pub struct UnderWay(Option<Arc<AtomicBool>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(flag) = &self.0 {
+            flag.store(false, Ordering::Release);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +112,7 @@ impl Teller {
 #[derive(Debug)]
 pub struct Trail {
     teller: Teller,
+    under_way: Arc<AtomicBool>,
     counted: RefCell<Counted>,
 }
 
@@ -112,7 +127,7 @@ struct Counted {
 
 impl Trail {
     pub fn new(teller: Teller) -> Self {
-        Self { teller, counted: RefCell::default() }
+        Self { teller, under_way: Arc::default(), counted: RefCell::default() }
     }
 
     pub fn event(&self, who: Who, what: What) {
@@ -158,10 +173,15 @@ impl Trail {
     /// Tells what was counted. Without room it stays, and is told with the next report.
     pub fn report(&self) {
         let counted = &mut *self.counted.borrow_mut();
-        let report = counted.take();
+        if self.under_way.load(Ordering::Acquire) {
+            return;
+        }
+        let mut report = counted.take();
         if report.entries.is_empty() && report.conducts.is_empty() {
             return;
         }
+        self.under_way.store(true, Ordering::Release);
+        report.under_way = UnderWay(Some(self.under_way.clone()));
         if let Err(TrySendError::Full(Told::Report(report))) = self.teller.to.try_send(Told::Report(report)) {
             counted.put_back(report);
         }
@@ -201,18 +221,19 @@ impl Counted {
         Report {
             entries: entries.chain(keys).map(entry).collect(),
             conducts: conducts.filter(|(_, c)| !c.is_idle()).map(|(at, conduct)| (id(at), conduct)).collect(),
+            under_way: UnderWay::default(),
         }
     }
 
-    fn put_back(&mut self, report: Report) {
-        for Entry { identity, class, rule, key, count } in report.entries {
+    fn put_back(&mut self, mut report: Report) {
+        for Entry { identity, class, rule, key, count } in std::mem::take(&mut report.entries) {
             let what = (identity, class, rule);
             match key {
                 Some(key) => *self.keys.entry((what, key)).or_default() += count,
                 None => *self.entries.entry(what).or_default() += count,
             }
         }
-        for (identity, conduct) in report.conducts {
+        for (identity, conduct) in std::mem::take(&mut report.conducts) {
             self.conduct(identity).merge(&conduct);
         }
     }

@@ -51,6 +51,13 @@ fn without_room_reports_wait_and_events_are_counted_as_dropped() {
     assert_eq!((report.conducts[0].0, report.conducts[0].1.touches), (who.identity, 2));
     trail.report();
     assert!(heard.try_recv().is_err(), "nothing is told twice");
+    // While a report is not dealt with, no other one is sent.
+    trail.counted.borrow_mut().count(what, b"k", true);
+    trail.report();
+    assert!(heard.try_recv().is_err());
+    drop(report);
+    trail.report();
+    assert_eq!(report_of(&heard).entries[0].count, 1);
 }
 
 #[test]

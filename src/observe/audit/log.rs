@@ -1,7 +1,7 @@
 //! The files of an audit log, as the sidecar writes them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -50,8 +50,15 @@ pub struct AuditLog {
     /// The number of the file's first line.
     first: u64,
     waiting: Vec<u8>,
+    /// Things without a line, and those of them of which a line waits.
     lost: u64,
+    telling: u64,
+    /// The oldest line that is to be there.
+    oldest: u64,
+    /// A part of a line may be behind what was written.
+    torn: bool,
     failing: bool,
+    anchor_failing: bool,
 }
 
 impl AuditLog {
@@ -86,8 +93,15 @@ impl AuditLog {
             first: found.first,
             waiting: Vec::new(),
             lost: 0,
+            telling: 0,
+            oldest: anchor.map_or(1, |anchor| anchor.first.max(1)),
+            torn: false,
             failing: false,
+            anchor_failing: false,
         };
+        // Before any line: a log with lines and without an anchor looks as if somebody had removed it.
+        log.write_anchor()
+            .map_err(|error| AuditFault(format!("{} cannot be written: {error}", log.files.anchor.display())))?;
         if log.size == 0 {
             log.begin_file();
         }
@@ -122,6 +136,7 @@ impl AuditLog {
     pub fn flush(&mut self) {
         if self.lost > 0 && self.waiting.len() <= MAX_WAITING {
             let lost = std::mem::take(&mut self.lost);
+            self.telling += lost;
             self.append(Line { count: Some(lost), ..Line::of("lost", SystemTime::now()) });
         }
         if self.waiting.is_empty() {
@@ -147,42 +162,114 @@ impl AuditLog {
 
     fn write(&mut self) -> io::Result<()> {
         let lines = self.waiting.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let written = self.file.write_all(&self.waiting).and_then(|()| self.file.sync_data());
+        let written = self
+            .mend()
+            .and_then(|()| self.file.write_all(&self.waiting).inspect_err(|_| self.torn = true))
+            .and_then(|()| self.file.sync_data().inspect_err(|_| self.torn = true));
         if written.is_err() {
-            // A part of a line may be there: nothing of it is to stay, for the chain goes on from before.
-            self.lost += lines;
+            // Of what a lost line tells the count is told again, not the line.
+            self.lost += std::mem::take(&mut self.telling) + lines;
             self.end = self.written;
             self.waiting.clear();
-            self.file.set_len(self.size)?;
+            // If that fails, too, it is tried again before anything is written.
+            let _ = self.mend();
+            if self.size == 0 {
+                self.begin_file();
+            }
             return written;
         }
         self.size += self.waiting.len() as u64;
         self.waiting.clear();
+        self.telling = 0;
         self.written = self.end;
-        Anchor::of(self.written.seq, self.written.mac).write(&self.files.anchor, &self.anchor_key)?;
+        let anchored = self.write_anchor();
+        if let Err(error) = &anchored
+            && !self.anchor_failing
+        {
+            tracing::error!(
+                target: "waxseal::audit",
+                "the anchor of the audit log cannot be written: {error}. The log goes on, but a cut-off end would not be \
+                 noticed, and the next start will ask for the anchor"
+            );
+        }
+        self.anchor_failing = anchored.is_err();
         if self.size >= self.files.max_size {
             self.rotate()?;
         }
         Ok(())
     }
 
-    /// The file is full: it gets its first line's number as a suffix, and a new one goes on with the chain.
-    fn rotate(&mut self) -> io::Result<()> {
-        fs::rename(&self.files.log, numbered(&self.files.log, self.first))?;
-        self.file = create(&self.files.log)?;
-        // It is new and ours.
-        self.file.lock()?;
-        self.size = 0;
-        self.begin_file();
-        let full = full_files(&self.files.log)?;
-        let spare = full.len().saturating_sub(self.files.keep);
-        let firsts = full.iter().map(|(first, _)| *first).chain([self.first]);
-        for ((first, path), next) in full.iter().zip(firsts.skip(1)).take(spare) {
-            // Told before it is done: a line about a file that is still there does no harm.
-            self.append(Line { first: Some(*first), last: Some(next - 1), ..Line::of("removed", SystemTime::now()) });
-            fs::remove_file(path)?;
+    /// Takes away what a write that failed has left: the chain goes on from before.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.size)?;
+            self.torn = false;
         }
         Ok(())
+    }
+
+    fn write_anchor(&self) -> io::Result<()> {
+        let End { seq, mac } = self.written;
+        Anchor { seq, mac, first: self.oldest }.write(&self.files.anchor, &self.anchor_key)
+    }
+
+    /// The file is full: it gets its first line's number as a suffix, and a new one goes on with the chain.
+    fn rotate(&mut self) -> io::Result<()> {
+        let full = numbered(&self.files.log, self.first);
+        if full.exists() {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, format!("{} is there already", full.display())));
+        }
+        // Only when the new one is there and ours, the old one gives its name up.
+        let mut beside = self.files.log.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        let _ = fs::remove_file(&beside);
+        let file = create(&beside)?;
+        file.try_lock().map_err(|error| io::Error::other(error.to_string()))?;
+        fs::rename(&self.files.log, &full)?;
+        if let Err(error) = fs::rename(&beside, &self.files.log) {
+            fs::rename(&full, &self.files.log)?;
+            return Err(error);
+        }
+        self.file = file;
+        self.size = 0;
+        self.begin_file();
+        self.remove_old()
+    }
+
+    /// Files beyond the number that is kept go. A line and the anchor tell of it before.
+    fn remove_old(&mut self) -> io::Result<()> {
+        let ours = |(first, path): &(u64, PathBuf)| *first < self.first && self.has_written(*first, path);
+        let full: Vec<_> = full_files(&self.files.log)?.into_iter().filter(ours).collect();
+        let spare = full.len().saturating_sub(self.files.keep);
+        let Some(oldest) = full.first().filter(|_| spare > 0).map(|(first, _)| *first) else { return Ok(()) };
+        if oldest > self.oldest {
+            return Err(io::Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "full files of the audit log are missing, from line {} on; none is removed any more",
+                    self.oldest
+                ),
+            ));
+        }
+        let next = full.get(spare).map_or(self.first, |(first, _)| *first);
+        self.append(Line { first: Some(oldest), last: Some(next - 1), ..Line::of("removed", SystemTime::now()) });
+        self.file.write_all(&self.waiting).inspect_err(|_| self.torn = true)?;
+        self.file.sync_data()?;
+        self.size += self.waiting.len() as u64;
+        self.waiting.clear();
+        self.written = self.end;
+        self.oldest = next;
+        self.write_anchor()?;
+        full.iter().take(spare).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
+    /// Does that file begin with this line, and is it ours? Anybody can make a file of such a name.
+    fn has_written(&self, first: u64, path: &Path) -> bool {
+        let Ok(Some(text)) = File::open(path).and_then(|file| first_line(&file)) else { return false };
+        let Some(found) = Found::parse(&text).filter(|found| found.line.seq == first) else { return false };
+        let previous = found.line.previous.as_ref().and_then(|mac| super::line::from_hex(mac.as_bytes()));
+        previous.is_some_and(|previous| found.follows(&previous, &self.line_key))
     }
 
     fn begin_file(&mut self) {
@@ -277,7 +364,8 @@ fn first_line(mut file: &File) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+    // A link of that name is somebody else's doing.
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
 fn numbered(log: &Path, first: u64) -> PathBuf {
@@ -292,7 +380,11 @@ pub(super) fn full_files(log: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let name = log.file_name().unwrap_or_default().as_encoded_bytes();
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = entry.path();
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
         let suffix = path.file_name().and_then(|file| file.as_encoded_bytes().strip_prefix(name)?.strip_prefix(b"."));
         let number = suffix.filter(|s| s.len() >= 12 && s.iter().all(u8::is_ascii_digit));
         if let Some(first) = number.and_then(|s| std::str::from_utf8(s).ok()?.parse().ok()) {

@@ -15,6 +15,9 @@ use crate::trail::{Entry, Event, What};
 
 /// Different lines that are gathered before they are written early.
 const MAX_GATHERED: usize = 20_000;
+/// Different refusals, and new connections, that have lines of their own between two flushes: whoever makes more of them wants
+/// the log to run over.
+const MAX_EVENTS: usize = 1000;
 
 /// Whether and how lines name Redis keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +45,8 @@ impl Names {
     }
 }
 
+/// Identity, client, command, reason.
+type Refusal = (IdentityId, u64, &'static str, &'static str);
 type Gathered = (IdentityId, usize, usize, Option<Box<[u8]>>);
 
 /// Gathers what was done, and writes one line for the same thing done often.
@@ -52,11 +57,21 @@ pub struct Recorder {
     keys: KeyNames,
     name_key: MacKey,
     gathered: BTreeMap<Gathered, u64>,
+    refused: BTreeMap<Refusal, (SystemTime, u64)>,
+    connected: usize,
 }
 
 impl Recorder {
     pub fn new(log: AuditLog, names: Names, keys: KeyNames, key: &AuditKey) -> Self {
-        Self { log, names, keys, name_key: key.derive(MacUse::AuditKeyName), gathered: BTreeMap::new() }
+        Self {
+            log,
+            names,
+            keys,
+            name_key: key.derive(MacUse::AuditKeyName),
+            gathered: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            connected: 0,
+        }
     }
 
     pub fn entries(&mut self, entries: Vec<Entry>) {
@@ -69,14 +84,25 @@ impl Recorder {
     }
 
     pub fn event(&mut self, event: &Event) {
+        match event.what {
+            What::Refused { command, reason } => {
+                let what = (event.who.identity, event.who.client, command, reason);
+                if self.refused.len() >= MAX_EVENTS && !self.refused.contains_key(&what) {
+                    return self.log.note_lost(1);
+                }
+                self.refused.entry(what).or_insert((event.at, 0)).1 += 1;
+                return;
+            }
+            What::Connected { .. } if self.connected >= MAX_EVENTS => return self.log.note_lost(1),
+            What::Connected { .. } => self.connected += 1,
+            _ => {}
+        }
         let mut line = Line::of("", event.at);
         line.identity = Some(self.names.identity(event.who.identity).into());
         line.client = Some(event.who.client).filter(|client| *client != 0);
         let command = |command: &str| Some(command.to_owned()).filter(|command| !command.is_empty());
         let (name, line) = match &event.what {
-            What::Refused { command: of, reason } => {
-                ("refused", Line { command: command(of), reason: Some((*reason).into()), ..line })
-            }
+            What::Refused { .. } => return,
             What::OpenFailed { count } => ("open_failed", Line { count: Some(*count), ..line }),
             What::LoggedIn => ("login", line),
             What::LoginFailed => ("login_failed", line),
@@ -132,6 +158,17 @@ impl Recorder {
 
     /// What was appended is on the disk afterwards, or counted as lost.
     pub fn flush(&mut self) {
+        self.connected = 0;
+        for ((identity, client, command, reason), (at, count)) in std::mem::take(&mut self.refused) {
+            self.log.append(Line {
+                identity: Some(self.names.identity(identity).into()),
+                client: Some(client),
+                command: Some(command.to_owned()).filter(|command| !command.is_empty()),
+                reason: Some(reason.into()),
+                count: Some(count),
+                ..Line::of("refused", at)
+            });
+        }
         self.log.flush();
     }
 

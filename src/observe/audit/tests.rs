@@ -128,10 +128,50 @@ fn full_files_are_kept_up_to_a_number_and_their_removal_is_told() {
     let full = log::full_files(&files.log).unwrap();
     // The oldest that is left disappears without a word.
     fs::rename(&full[0].1, folder.path().join("stolen")).unwrap();
-    assert!(check(&files).faults[0].contains("are missing"), "{:?}", check(&files).faults);
+    let missing = check(&files).faults;
+    assert!(missing.iter().any(|fault| fault.contains("are missing")), "{missing:?}");
     fs::rename(folder.path().join("stolen"), &full[0].1).unwrap();
     fs::rename(&full[1].1, folder.path().join("stolen")).unwrap();
     assert!(check(&files).faults[0].contains("lines were removed"), "{:?}", check(&files).faults);
+}
+
+#[test]
+fn files_that_somebody_else_has_named_like_ours_make_nothing_disappear() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files { max_size: 1000, ..files(folder.path()) };
+    write(&files, 15);
+    let before = log::full_files(&files.log).unwrap();
+    assert!(before.len() > 1 && before.len() <= files.keep);
+    for number in [2_u64, 999_999_999_901, 999_999_999_902, 999_999_999_903] {
+        fs::write(folder.path().join(format!("audit.log.{number:012}")), "").unwrap();
+    }
+    fs::create_dir(folder.path().join("audit.log.000000000003")).unwrap();
+    write(&files, 5);
+    assert!(before.iter().all(|(_, path)| path.exists()), "a fake file pushed a real one out");
+    for number in [2_u64, 999_999_999_901, 999_999_999_902, 999_999_999_903] {
+        fs::remove_file(folder.path().join(format!("audit.log.{number:012}"))).unwrap();
+    }
+    assert!(check(&files).is_sound(), "{:?}", check(&files).faults);
+    // Old files that are missing are not forgiven because later ones are removed in order.
+    fs::remove_file(&before[0].1).unwrap();
+    write(&files, 60);
+    assert!(check(&files).faults.iter().any(|fault| fault.contains("are missing")), "{:?}", check(&files).faults);
+}
+
+#[test]
+fn a_log_is_not_begun_where_its_anchor_cannot_be_written_nor_behind_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = Files { anchor: folder.path().join("not/there"), ..files(folder.path()) };
+    assert!(AuditLog::open(nowhere, &key()).is_err());
+    let files = files(folder.path());
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, folder.path().join("anchor.new")).unwrap();
+    write(&files, 1);
+    fs::remove_file(&files.log).unwrap();
+    std::os::unix::fs::symlink(&victim, &files.log).unwrap();
+    assert!(AuditLog::open(files, &key()).is_err());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Reading a log again: is every line there, and as it was written?
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,30 +14,36 @@ use crate::crypto::{AuditKey, MacKey, MacUse};
 /// Further faults are only counted: a log that belongs to another key has one in each line.
 const MAX_FAULTS: usize = 20;
 
-/// How far a log goes, kept apart from it.
+/// How far a log goes, and from where, kept apart from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anchor {
     pub seq: u64,
     pub mac: [u8; 32],
+    /// The oldest line that was not removed with its file by the sidecar itself; 0: not known.
+    pub first: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct AnchorText {
     seq: u64,
     mac: String,
+    first: u64,
     anchor_mac: String,
 }
 
 impl Anchor {
-    pub(super) fn of(seq: u64, mac: [u8; 32]) -> Self {
-        Self { seq, mac }
+    fn numbers(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.seq.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.first.to_be_bytes());
+        bytes
     }
 
     /// From `SEQ:MAC`, as the sidecar's own log tells it now and then.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (seq, mac) = text.split_once(':')?;
-        Some(Self { seq: seq.parse().ok()?, mac: from_hex(mac.as_bytes())? })
+        Some(Self { seq: seq.parse().ok()?, mac: from_hex(mac.as_bytes())?, first: 0 })
     }
 
     /// `None` if there is no such file.
@@ -48,21 +55,26 @@ impl Anchor {
             Err(error) => return Err(format!("{shown} cannot be read: {error}")),
         };
         let parsed = serde_json::from_slice::<AnchorText>(&text).ok().and_then(|text| {
-            let anchor = Self { seq: text.seq, mac: from_hex(text.mac.as_bytes())? };
+            let anchor = Self { seq: text.seq, mac: from_hex(text.mac.as_bytes())?, first: text.first };
             let by = from_hex(text.anchor_mac.as_bytes())?;
-            key.verifies(&anchor.seq.to_be_bytes(), &anchor.mac, &by).then_some(anchor)
+            key.verifies(&anchor.numbers(), &anchor.mac, &by).then_some(anchor)
         });
         parsed.map(Some).ok_or_else(|| format!("{shown} is not an anchor that this key has written"))
     }
 
     /// In place of the old one, in one step.
     pub(super) fn write(&self, path: &Path, key: &MacKey) -> io::Result<()> {
-        let by = hex(&key.mac(&self.seq.to_be_bytes(), &self.mac));
-        let text = AnchorText { seq: self.seq, mac: hex(&self.mac), anchor_mac: by };
+        let by = hex(&key.mac(&self.numbers(), &self.mac));
+        let text = AnchorText { seq: self.seq, mac: hex(&self.mac), first: self.first, anchor_mac: by };
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
         let new = PathBuf::from(new);
-        let mut file = File::create(&new)?;
+        // Somebody else's link of that name is not followed.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(serde_json::to_string(&text).map_err(io::Error::other)?.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_data()?;
@@ -197,7 +209,13 @@ impl Walk {
     }
 
     fn finish(self, report: &mut Report) {
-        if report.first > 1 {
+        let oldest = self.anchors.iter().map(|anchor| anchor.first).max().unwrap_or_default();
+        if oldest > 0 && report.first > oldest {
+            report.fault(format!(
+                "lines {oldest} to {} are missing, and the sidecar has not removed them",
+                report.first - 1
+            ));
+        } else if oldest == 0 && report.first > 1 {
             // The files before were removed in order, and each of them has its line.
             let last = self.removed.iter().map(|(_, last)| *last).max().unwrap_or_default();
             if last + 1 < report.first {
@@ -209,7 +227,8 @@ impl Walk {
             }
         }
         for anchor in &self.anchors {
-            if !self.reached.contains(anchor) && anchor.seq >= report.first {
+            let before = anchor.seq == 0 || anchor.seq < report.first;
+            if !self.reached.contains(anchor) && !before {
                 report.fault(format!(
                     "the log went at least to number {}, and that line is not there as it was: lines were cut off or replaced",
                     anchor.seq

@@ -300,6 +300,21 @@ fn a_measure_is_not_forgotten_while_it_is_in_use_or_in_debt() {
 }
 
 #[test]
+fn a_request_larger_than_a_window_is_paid_by_those_that_follow() {
+    for algorithm in [Algorithm::FixedWindow, Algorithm::SlidingWindow] {
+        let bytes = RateLimit { unit: Unit::Bytes, ..per_second(Per::Connection, algorithm, 100) };
+        let mut client = self::client([bytes]);
+        let mut send = |bytes, now| client.take(IdentityId::default(), CommandClass::Read, bytes, now).is_ok();
+        assert!(send(350, START));
+        // 100 each in this window and the next two, 50 in the one after.
+        for second in 1..3 {
+            assert!(!send(1, START + second * SECOND + SECOND / 2), "{algorithm:?}, second {second}");
+        }
+        assert!(send(20, START + 6 * SECOND), "{algorithm:?}");
+    }
+}
+
+#[test]
 fn the_error_names_the_limit_and_when_to_come_back() {
     let plain = RateLimit { limit: n(1000), ..per_second(Per::Connection, bucket(2000), 1) };
     let said = |limit, nanos| RateLimited { limit, retry_after: Duration::from_nanos(nanos) }.to_string();

@@ -11,6 +11,8 @@ struct Counts {
     window: u64,
     current: u64,
     previous: u64,
+    /// Of a request larger than the limit, what later windows have yet to pay.
+    debt: u64,
 }
 
 /// A lock and not an atomic: three numbers change together, for a few nanoseconds.
@@ -20,22 +22,27 @@ pub(super) struct Window(Mutex<Counts>);
 impl Window {
     /// Counts the request in any case. Over the limit: how long until the next window.
     pub fn take_fixed(&self, limit: u64, length: Nanos, tokens: u64, now: Nanos) -> Result<(), Nanos> {
-        let mut counts = self.at(now / length);
-        let allowed = counts.current.saturating_add(tokens.min(limit)) <= limit;
-        counts.current = counts.current.saturating_add(tokens);
+        let mut counts = self.at(now / length, limit);
+        let needed = tokens.min(limit);
+        let allowed = counts.current.saturating_add(needed) <= limit;
+        counts.current = counts.current.saturating_add(needed);
+        if allowed {
+            counts.debt = counts.debt.saturating_add(tokens - needed);
+        }
         if allowed { Ok(()) } else { Err(length - now % length) }
     }
 
     /// Counts the request if it may pass. Else: how long until it may, if nothing else comes.
     pub fn take_sliding(&self, limit: u64, length: Nanos, tokens: u64, now: Nanos) -> Result<(), Nanos> {
-        let mut counts = self.at(now / length);
+        let mut counts = self.at(now / length, limit);
         let needed = tokens.min(limit);
         let left = length - now % length;
         // The part of the previous window that is still within one length of now, of its requests.
         let weighted = u128::from(left) * u128::from(counts.previous) / u128::from(length);
         let used = u64::try_from(weighted).unwrap_or(u64::MAX).saturating_add(counts.current);
         if used.saturating_add(needed) <= limit {
-            counts.current = counts.current.saturating_add(tokens);
+            counts.current = counts.current.saturating_add(needed);
+            counts.debt = counts.debt.saturating_add(tokens - needed);
             return Ok(());
         }
         Err(match limit.checked_sub(counts.current.saturating_add(needed)) {
@@ -47,21 +54,27 @@ impl Window {
 
     pub fn give_back(&self, tokens: u64) {
         let mut counts = self.lock();
-        counts.current = counts.current.saturating_sub(tokens);
+        let from_debt = counts.debt.min(tokens);
+        counts.debt -= from_debt;
+        counts.current = counts.current.saturating_sub(tokens - from_debt);
     }
 
     pub fn is_forgotten(&self, length: Nanos, now: Nanos) -> bool {
         let counts = self.lock();
-        counts.window.saturating_add(1) < now / length || (counts.current == 0 && counts.previous == 0)
+        let paid = counts.debt == 0;
+        paid && (counts.window.saturating_add(1) < now / length || (counts.current == 0 && counts.previous == 0))
     }
 
     /// The counts, brought up to this window. A thread that read the clock before another one turned the page counts
     /// in the new window.
-    fn at(&self, window: u64) -> MutexGuard<'_, Counts> {
+    fn at(&self, window: u64, limit: u64) -> MutexGuard<'_, Counts> {
         let mut counts = self.lock();
         if window > counts.window {
-            let adjacent = window - counts.window == 1;
-            *counts = Counts { window, current: 0, previous: if adjacent { counts.current } else { 0 } };
+            let between = window - counts.window - 1;
+            let debt = counts.debt.saturating_sub(limit.saturating_mul(between));
+            let current = debt.min(limit);
+            let previous = if between == 0 { counts.current } else { current };
+            *counts = Counts { window, current, previous, debt: debt - current };
         }
         counts
     }
