@@ -237,7 +237,7 @@ fn a_hundred_connections_together_get_what_is_allowed_within_two_percent() {
         let (passed, took) = hammer(&sidecar, Duration::from_secs(3));
         let ratio = passed as f64 / 3000_f64.mul_add(took.as_secs_f64(), 300.0);
         println!("per {per}: {passed} in {took:?}, {ratio:.4} of what is allowed");
-        assert!((0.98..=1.0).contains(&ratio), "per {per}: {passed} in {took:?}, {ratio:.4} of what is allowed");
+        assert!((0.98..=1.02).contains(&ratio), "per {per}: {passed} in {took:?}, {ratio:.4} of what is allowed");
         assert_eq!(upstream.raw().run("GETDEL open:n"), Frame::bulk(passed.to_string()));
     }
 }
