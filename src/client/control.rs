@@ -1,6 +1,6 @@
 //! CLIENT LIST, KILL, PAUSE, UNPAUSE and HELP, and the arguments of UNBLOCK.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -76,9 +76,11 @@ pub(super) fn list(args: Args<'_>, session: &Session, about: &About<'_>, out: &m
             Err(error) => return encode::error(out, error),
         },
         n if n > 3 && args.is(2, "ID") => {
-            let ids: Option<BTreeSet<u64>> = args.from(3).map(number).collect();
+            let ids: Option<Vec<u64>> = args.from(3).map(number).collect();
+            let Some(mut ids) = ids else { return encode::error(out, "ERR Invalid client ID") };
             // Each once, though Redis repeats them: a request must not be answered by a thousand times its size.
-            let Some(ids) = ids else { return encode::error(out, "ERR Invalid client ID") };
+            let mut seen = HashSet::new();
+            ids.retain(|id| seen.insert(*id));
             about.registry.list_of(&ids)
         }
         _ => return encode::error(out, SYNTAX),

@@ -3,7 +3,7 @@
 //! Its locks are taken at connect, at disconnect and by these commands; a command that goes upstream
 //! costs one relaxed load (is there a pause?).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -58,7 +58,7 @@ impl Registry {
     }
 
     /// The lines of these clients, in this order.
-    pub fn list_of(&self, ids: &BTreeSet<u64>) -> String {
+    pub fn list_of(&self, ids: &[u64]) -> String {
         let clients = lock(&self.clients);
         ids.iter().filter_map(|id| clients.get(id)).map(|c| c.line() + "\n").collect()
     }

@@ -29,7 +29,8 @@ impl Window {
         if allowed {
             counts.debt = counts.debt.saturating_add(tokens - needed);
         }
-        if allowed { Ok(()) } else { Err(length - now % length) }
+        let later = counts.debt / limit + u64::from(counts.debt % limit + needed > limit);
+        if allowed { Ok(()) } else { Err((length - now % length).saturating_add(length.saturating_mul(later))) }
     }
 
     /// Counts the request if it may pass. Else: how long until it may, if nothing else comes.
@@ -47,8 +48,7 @@ impl Window {
         }
         Err(match limit.checked_sub(counts.current.saturating_add(needed)) {
             Some(room) => left - left_when(counts.previous, room, length),
-            // In this window never; in the next one these are the previous ones.
-            None => left + length - left_when(counts.current, limit - needed, length),
+            None => left.saturating_add(counts.later(limit, needed, length)),
         })
     }
 
@@ -71,9 +71,11 @@ impl Window {
         let mut counts = self.lock();
         if window > counts.window {
             let between = window - counts.window - 1;
-            let debt = counts.debt.saturating_sub(limit.saturating_mul(between));
+            // What those in between have paid, the last of which is the one before.
+            let paid = |windows: u64| counts.debt.min(limit.saturating_mul(windows));
+            let previous = if between == 0 { counts.current } else { paid(between) - paid(between - 1) };
+            let debt = counts.debt - paid(between);
             let current = debt.min(limit);
-            let previous = if between == 0 { counts.current } else { current };
             *counts = Counts { window, current, previous, debt: debt - current };
         }
         counts
@@ -81,6 +83,22 @@ impl Window {
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// In this window never: how long after its end, if nothing else comes.
+    fn later(&self, limit: u64, needed: u64, length: Nanos) -> Nanos {
+        // Windows that debt takes as a whole.
+        let full = self.debt / limit;
+        let rest = self.debt % limit;
+        let before = if full > 0 { limit } else { self.current };
+        let wait = length.saturating_mul(full);
+        match limit.checked_sub(rest + needed) {
+            Some(room) => wait.saturating_add(length - left_when(before, room, length)),
+            // In the one after, where the rest is what came before.
+            None => wait.saturating_add(2 * length - left_when(rest, limit - needed, length)),
+        }
     }
 }
 
